@@ -1,0 +1,67 @@
+/*
+ * A server for tests: on 127.0.0.1, with a clock that the test moves, counted memory, some routes, and
+ * a record of the finished requests.
+ *
+ *   struct http_fixture fixture;
+ *   http_fixture_init(&fixture);
+ *   fixture.config.max_body = 100;
+ *   http_fixture_start(&fixture);
+ *   … http_fixture_open(&fixture, &client) …
+ *   http_fixture_done(&fixture);
+ *
+ *   GET  /hello      "hello\n"
+ *   GET  /items/…    the path
+ *   GET  /query      the parameter "q" in brackets, "-" when there is none
+ *   GET  /large      HTTP_FIXTURE_LARGE bytes
+ *   GET  /silent     sets no answer
+ *   POST /count      the number of bytes of the body and their sum: "3 294\n"
+ *   POST /small      the same, at most 10 bytes
+ *   POST /echo       the body
+ *   POST /hold       "held\n", once http_fixture_release() is called
+ *   POST /fill       takes all the memory of its arena before it answers
+ */
+#ifndef UNIT_HTTP_FIXTURE_H
+#define UNIT_HTTP_FIXTURE_H
+
+#include "unit/support.h"
+
+#include "http/server.h"
+#include "unit/http_client.h"
+
+#include <semaphore.h>
+
+enum { HTTP_FIXTURE_LARGE = 16 * 1024 * 1024, HTTP_FIXTURE_ROUTES = 10 };
+
+struct http_fixture {
+    struct test_mem mem;
+    struct test_clock clock;
+    struct http_server_config config;
+    struct http_server *server;
+    struct http_route routes[HTTP_FIXTURE_ROUTES];
+    sem_t held; /* posted when /hold is entered */
+    sem_t release;
+    pthread_mutex_t lock; /* of what follows */
+    size_t accesses;
+    struct http_access last; /* its views are not valid */
+    char last_path[64];
+};
+
+void http_fixture_init(struct http_fixture *fixture);
+void http_fixture_start(struct http_fixture *fixture);
+/* Stops the server, which must not need longer than it takes to see that connections are closed. */
+void http_fixture_done(struct http_fixture *fixture);
+
+/* Fails the test when it cannot connect. */
+void http_fixture_open(struct http_fixture *fixture, struct http_client *client);
+/* Time passes and the server looks at its connections. */
+void http_fixture_advance_ms(struct http_fixture *fixture, int64_t ms);
+void http_fixture_release(struct http_fixture *fixture);
+
+/* Waits until the figure has the value. */
+void http_fixture_wait_connections(struct http_fixture *fixture, size_t count);
+void http_fixture_wait_in_flight(struct http_fixture *fixture, size_t count);
+void http_fixture_wait_accesses(struct http_fixture *fixture, size_t count);
+
+struct http_server_stats http_fixture_stats(const struct http_fixture *fixture);
+
+#endif
