@@ -1,0 +1,557 @@
+/* The schema engine: validation, defaults, immutability and decoding, driven by tables. */
+#include "schema/schema.h"
+
+#include "base/clock.h"
+#include "schema/quantity.h"
+
+#include <stdio.h>
+
+
+enum { MAX_SUGGESTIONS = 64, SHOWN_VALUE_MAX = 80 };
+
+const struct schema *schema_field(const struct schema *object, struct str name)
+{
+    for (const struct schema *f = object->fields; f && f->name; f++) {
+        if (str_eq_cstr(name, f->name))
+            return f;
+    }
+    return NULL;
+}
+
+/* A member that counts: null is the same as absent. */
+static struct json *member(const struct json *object, const char *name)
+{
+    struct json *value = json_get(object, str_from_cstr(name));
+    return json_is(value, JSON_NULL) ? NULL : value;
+}
+
+/* ---- Messages ---- */
+
+/* The value as it stands in a message: quoted, cut, without control characters; never a secret. */
+static const char *shown(const struct schema *schema, const struct json *value, char *to, size_t size)
+{
+    if (schema->flags & SCHEMA_SECRET)
+        return "(hidden)";
+    struct str s = {value->text, value->len};
+    bool string = value->type == JSON_STRING;
+    bool cut = s.len > SHOWN_VALUE_MAX;
+    if (cut) {
+        s.len = SHOWN_VALUE_MAX;
+        while (s.len > 0 && ((unsigned char)s.ptr[s.len] & 0xC0) == 0x80)
+            s.len--;
+    }
+    size_t n = 0;
+    if (string)
+        to[n++] = '"';
+    for (size_t i = 0; i < s.len && n + 8 < size; i++)
+        to[n++] = (unsigned char)s.ptr[i] < 0x20 || s.ptr[i] == 0x7f ? '?' : s.ptr[i];
+    if (cut) {
+        memcpy(to + n, "…", sizeof("…") - 1);
+        n += sizeof("…") - 1;
+    }
+    if (string)
+        to[n++] = '"';
+    to[n] = '\0';
+    return to;
+}
+
+static const char *expected_type(enum schema_type type)
+{
+    switch (type) {
+    case SCHEMA_STRING:
+        return "a string";
+    case SCHEMA_INTEGER:
+        return "a whole number";
+    case SCHEMA_NUMBER:
+        return "a number";
+    case SCHEMA_BOOLEAN:
+        return "true or false";
+    case SCHEMA_QUANTITY:
+        return "a quantity such as 2 or 500Mi";
+    case SCHEMA_TIME:
+        return "a time such as 2026-01-31T12:00:00Z";
+    case SCHEMA_LIST:
+        return "a list";
+    case SCHEMA_OBJECT:
+    case SCHEMA_MAP:
+    case SCHEMA_ANY:
+        break;
+    }
+    return "an object";
+}
+
+static const char *found_type(enum json_type type)
+{
+    static const char *const names[] = {
+        [JSON_NULL] = "null",       [JSON_BOOL] = "a boolean", [JSON_NUMBER] = "a number",
+        [JSON_STRING] = "a string", [JSON_ARRAY] = "a list",   [JSON_OBJECT] = "an object",
+    };
+    return names[type];
+}
+
+/* ---- Validation ---- */
+
+struct walk {
+    enum schema_unknown unknown;
+    struct err_list *errors;
+};
+
+static bool validate(const struct walk *walk, const struct schema *schema, const struct json *value,
+                     const struct path *path);
+
+static bool type_fits(enum schema_type type, const struct json *value)
+{
+    switch (type) {
+    case SCHEMA_STRING:
+    case SCHEMA_TIME:
+        return value->type == JSON_STRING;
+    case SCHEMA_INTEGER:
+    case SCHEMA_NUMBER:
+        return value->type == JSON_NUMBER;
+    case SCHEMA_BOOLEAN:
+        return value->type == JSON_BOOL;
+    case SCHEMA_QUANTITY:
+        return value->type == JSON_NUMBER || value->type == JSON_STRING;
+    case SCHEMA_OBJECT:
+    case SCHEMA_MAP:
+        return value->type == JSON_OBJECT;
+    case SCHEMA_LIST:
+        return value->type == JSON_ARRAY;
+    case SCHEMA_ANY:
+        break;
+    }
+    return true;
+}
+
+static void report_unsupported(const struct walk *walk, const struct schema *schema,
+                               const struct json *value, const struct path *path)
+{
+    char list[512], buffer[2 * SHOWN_VALUE_MAX];
+    struct str names[MAX_SUGGESTIONS];
+    size_t count = 0, n = 0;
+    for (const char *const *v = schema->values; *v && count < MAX_SUGGESTIONS; v++) {
+        names[count++] = str_from_cstr(*v);
+        int added = snprintf(list + n, sizeof(list) - n, "%s\"%s\"", n ? ", " : "", *v);
+        if (added > 0 && (size_t)added < sizeof(list) - n)
+            n += (size_t)added;
+    }
+    list[n] = '\0';
+    struct str near = str_nearest(json_str(value), names, count);
+    err_list_add(walk->errors, path, value->line, ERR_NOT_SUPPORTED,
+                 "Unsupported value: %s: supported values: %s%s%" PRIstr "%s",
+                 shown(schema, value, buffer, sizeof(buffer)), list,
+                 near.ptr ? "; did you mean \"" : "", STR_ARG(near), near.ptr ? "\"?" : "");
+}
+
+static bool validate_string(const struct walk *walk, const struct schema *schema,
+                            const struct json *value, const struct path *path)
+{
+    struct str s = json_str(value);
+    const struct format *format = format_get(schema->format);
+    size_t max = schema->max_len ? schema->max_len : format->max_len;
+    if (max == 0)
+        max = SCHEMA_MAX_STRING;
+    char buffer[2 * SHOWN_VALUE_MAX];
+    if (schema->values) {
+        for (const char *const *v = schema->values; *v; v++) {
+            if (str_eq_cstr(s, *v))
+                return true;
+        }
+        report_unsupported(walk, schema, value, path);
+        return false;
+    }
+    if (s.len < schema->min_len) {
+        err_list_add(walk->errors, path, value->line, ERR_REQUIRED,
+                     "Required value: it must not be empty: %s", schema->text ? schema->text : "");
+        return false;
+    }
+    if (s.len > max) {
+        err_list_add(walk->errors, path, value->line, ERR_TOO_LONG,
+                     "Too long: it has %zu bytes and may have at most %zu", s.len, max);
+        return false;
+    }
+    if (!format->check(s)) {
+        err_list_add(walk->errors, path, value->line, ERR_INVALID, "Invalid value: %s: %s",
+                     shown(schema, value, buffer, sizeof(buffer)), format->rule);
+        return false;
+    }
+    return true;
+}
+
+static bool validate_integer(const struct walk *walk, const struct schema *schema,
+                             const struct json *value, const struct path *path)
+{
+    int64_t n;
+    char buffer[2 * SHOWN_VALUE_MAX];
+    if (!json_int64(value, &n)) {
+        err_list_add(walk->errors, path, value->line, ERR_TYPE,
+                     "Invalid value: %s: must be a whole number",
+                     shown(schema, value, buffer, sizeof(buffer)));
+        return false;
+    }
+    if ((schema->min != 0 || schema->max != 0) && (n < schema->min || n > schema->max)) {
+        if (schema->max == INT64_MAX || schema->max == INT32_MAX)
+            err_list_add(walk->errors, path, value->line, ERR_INVALID,
+                         "Invalid value: %lld: must be %lld or more%s", (long long)n,
+                         (long long)schema->min,
+                         n > schema->max ? ", and less than 2147483648" : "");
+        else
+            err_list_add(walk->errors, path, value->line, ERR_INVALID,
+                         "Invalid value: %lld: must be from %lld to %lld", (long long)n,
+                         (long long)schema->min, (long long)schema->max);
+        return false;
+    }
+    return true;
+}
+
+static bool validate_number(const struct walk *walk, const struct schema *schema,
+                            const struct json *value, const struct path *path)
+{
+    double n;
+    char buffer[2 * SHOWN_VALUE_MAX];
+    bool limited = schema->min != 0 || schema->max != 0;
+    if (json_double(value, &n) &&
+        (!limited || (n >= (double)schema->min && n <= (double)schema->max)))
+        return true;
+    err_list_add(walk->errors, path, value->line, ERR_INVALID,
+                 "Invalid value: %s: must be from %lld to %lld",
+                 shown(schema, value, buffer, sizeof(buffer)), (long long)schema->min,
+                 (long long)schema->max);
+    return false;
+}
+
+static bool validate_quantity(const struct walk *walk, const struct schema *schema,
+                              const struct json *value, const struct path *path)
+{
+    struct quantity q;
+    char buffer[2 * SHOWN_VALUE_MAX];
+    bool good = quantity_from_json(value, &q);
+    if (good && quantity_sign(q) >= 0)
+        return true;
+    err_list_add(walk->errors, path, value->line, ERR_INVALID, "Invalid value: %s: %s",
+                 shown(schema, value, buffer, sizeof(buffer)),
+                 good ? "must not be negative"
+                      : "must be a quantity: a number with an optional suffix such as m, k, M, G, "
+                        "Ki, Mi or Gi");
+    return false;
+}
+
+static bool validate_time(const struct walk *walk, const struct schema *schema,
+                          const struct json *value, const struct path *path)
+{
+    int64_t ns;
+    char buffer[2 * SHOWN_VALUE_MAX];
+    if (clock_parse(json_str(value), &ns))
+        return true;
+    err_list_add(walk->errors, path, value->line, ERR_INVALID,
+                 "Invalid value: %s: must be a time such as 2026-01-31T12:00:00Z",
+                 shown(schema, value, buffer, sizeof(buffer)));
+    return false;
+}
+
+static void report_unknown(const struct walk *walk, const struct schema *schema,
+                           const struct json *found, const struct path *path)
+{
+    struct str names[MAX_SUGGESTIONS];
+    size_t count = 0;
+    for (const struct schema *f = schema->fields; f->name && count < MAX_SUGGESTIONS; f++)
+        names[count++] = str_from_cstr(f->name);
+    struct str near = str_nearest(json_key(found), names, count);
+    struct path at = path_field(path, json_key(found));
+    err_list_add(walk->errors, &at, found->line, ERR_INVALID,
+                 "Invalid value: there is no such field%s%" PRIstr "%s",
+                 near.ptr ? "; did you mean \"" : " here, or it is at the wrong indentation",
+                 STR_ARG(near), near.ptr ? "\"?" : "");
+}
+
+static bool validate_object(const struct walk *walk, const struct schema *schema,
+                            const struct json *value, const struct path *path)
+{
+    bool good = true;
+    for (const struct schema *f = schema->fields; f->name; f++) {
+        struct path at = path_field(path, str_from_cstr(f->name));
+        const struct json *field = member(value, f->name);
+        /* Status has a way of its own into the store, where the CRD's schema checks it. */
+        if (f->flags & SCHEMA_STATUS)
+            continue;
+        if (field) {
+            good = validate(walk, f, field, &at) && good;
+        } else if (f->flags & SCHEMA_REQUIRED) {
+            err_list_add(walk->errors, &at, value->line, ERR_REQUIRED, "Required value: %s",
+                         f->text);
+            good = false;
+        }
+    }
+    if (walk->unknown == SCHEMA_UNKNOWN_REFUSED) {
+        JSON_EACH(found, value) {
+            if (!schema_field(schema, json_key(found))) {
+                report_unknown(walk, schema, found, path);
+                good = false;
+            }
+        }
+    }
+    return good;
+}
+
+/* Lists and maps have a least and a greatest number of entries. */
+static bool validate_count(const struct walk *walk, const struct schema *schema,
+                           const struct json *value, const struct path *path)
+{
+    size_t max = schema->max_len ? schema->max_len : SCHEMA_MAX_ENTRIES;
+    if (value->len < schema->min_len) {
+        err_list_add(walk->errors, path, value->line, ERR_REQUIRED,
+                     "Required value: needs at least %u entr%s", schema->min_len,
+                     schema->min_len == 1 ? "y" : "ies");
+        return false;
+    }
+    if (value->len > max && !(schema->flags & SCHEMA_POLICY_MAX)) {
+        err_list_add(walk->errors, path, value->line, ERR_TOO_MANY,
+                     "Too many: %u: must have at most %zu entries", value->len, max);
+        return false;
+    }
+    return true;
+}
+
+static bool validate_map(const struct walk *walk, const struct schema *schema,
+                         const struct json *value, const struct path *path)
+{
+    if (!validate_count(walk, schema, value, path))
+        return false;
+    bool good = true;
+    JSON_EACH(entry, value) {
+        struct path at = path_field(path, json_key(entry));
+        if (!format_is_valid(schema->key_format, json_key(entry))) {
+            err_list_add(walk->errors, &at, entry->line, ERR_INVALID,
+                         "Invalid value: the key \"%.*s\" %s", SHOWN_VALUE_MAX < entry->key_len
+                         ? SHOWN_VALUE_MAX : (int)entry->key_len, entry->key,
+                         format_get(schema->key_format)->rule);
+            good = false;
+        }
+        good = validate(walk, schema->item, entry, &at) && good;
+    }
+    return good;
+}
+
+/* What tells the entries of a list apart: the entry itself in a set, a field of it in a keyed list. */
+static struct str entry_key(const struct schema *schema, const struct json *entry)
+{
+    return json_str(schema->list_key ? member(entry, schema->list_key) : entry);
+}
+
+static bool validate_unique(const struct walk *walk, const struct schema *schema,
+                            const struct json *value, const struct path *path)
+{
+    bool good = true;
+    size_t index = 0;
+    JSON_EACH(entry, value) {
+        struct path at = path_index(path, index++);
+        struct str key = entry_key(schema, entry);
+        for (const struct json *before = value->first; before != entry && key.ptr;
+             before = before->next) {
+            if (!str_eq(key, entry_key(schema, before)))
+                continue;
+            struct path key_at =
+                schema->list_key ? path_field(&at, str_from_cstr(schema->list_key)) : at;
+            err_list_add(walk->errors, &key_at, entry->line, ERR_DUPLICATE,
+                         "Duplicate value: \"%.*s\" is already in the list",
+                         key.len > SHOWN_VALUE_MAX ? SHOWN_VALUE_MAX : (int)key.len, key.ptr);
+            good = false;
+            break;
+        }
+    }
+    return good;
+}
+
+static bool validate_list(const struct walk *walk, const struct schema *schema,
+                          const struct json *value, const struct path *path)
+{
+    if (!validate_count(walk, schema, value, path))
+        return false;
+    bool good = true;
+    size_t index = 0;
+    JSON_EACH(entry, value) {
+        struct path at = path_index(path, index++);
+        good = validate(walk, schema->item, entry, &at) && good;
+    }
+    if (good && (schema->list_key || (schema->flags & SCHEMA_SET)))
+        good = validate_unique(walk, schema, value, path);
+    return good;
+}
+
+static bool validate_content(const struct walk *walk, const struct schema *schema,
+                             const struct json *value, const struct path *path)
+{
+    switch (schema->type) {
+    case SCHEMA_STRING:
+        return validate_string(walk, schema, value, path);
+    case SCHEMA_INTEGER:
+        return validate_integer(walk, schema, value, path);
+    case SCHEMA_NUMBER:
+        return validate_number(walk, schema, value, path);
+    case SCHEMA_QUANTITY:
+        return validate_quantity(walk, schema, value, path);
+    case SCHEMA_TIME:
+        return validate_time(walk, schema, value, path);
+    case SCHEMA_OBJECT:
+        return !schema->fields || validate_object(walk, schema, value, path);
+    case SCHEMA_MAP:
+        return validate_map(walk, schema, value, path);
+    case SCHEMA_LIST:
+        return validate_list(walk, schema, value, path);
+    case SCHEMA_BOOLEAN:
+    case SCHEMA_ANY:
+        break;
+    }
+    return true;
+}
+
+static bool validate(const struct walk *walk, const struct schema *schema, const struct json *value,
+                     const struct path *path)
+{
+    if (!type_fits(schema->type, value)) {
+        err_list_add(walk->errors, path, value->line, ERR_TYPE, "Invalid value: must be %s, not %s",
+                     expected_type(schema->type), found_type(value->type));
+        return false;
+    }
+    if (!validate_content(walk, schema, value, path))
+        return false;
+    if (!schema->check)
+        return true;
+    size_t before = walk->errors->count + walk->errors->dropped;
+    schema->check(schema, value, path, walk->errors);
+    return walk->errors->count + walk->errors->dropped == before;
+}
+
+bool schema_validate(const struct schema *schema, const struct json *value,
+                     enum schema_unknown unknown, const struct path *path, struct err_list *errors)
+{
+    struct walk walk = {.unknown = unknown, .errors = errors};
+    return validate(&walk, schema, value, path);
+}
+
+/* ---- Defaults ---- */
+
+/* The default of a field as a new value; *failed is set without memory. */
+static struct json *default_of(const struct schema *field, struct arena *arena)
+{
+    struct err err;
+    return json_read(arena, str_from_cstr(field->def), &json_limits_default, &err);
+}
+
+static bool default_object(const struct schema *schema, struct json *value, struct arena *arena)
+{
+    for (const struct schema *f = schema->fields; f && f->name; f++) {
+        struct json *field = member(value, f->name);
+        if (!field && f->def) {
+            field = default_of(f, arena);
+            if (!json_set(value, str_from_cstr(f->name), field))
+                return false;
+        }
+        if (field && !schema_default(f, field, arena))
+            return false;
+    }
+    return true;
+}
+
+bool schema_default(const struct schema *schema, struct json *value, struct arena *arena)
+{
+    if (schema->type == SCHEMA_OBJECT && json_is(value, JSON_OBJECT))
+        return default_object(schema, value, arena);
+    bool entries = (schema->type == SCHEMA_MAP && json_is(value, JSON_OBJECT)) ||
+                   (schema->type == SCHEMA_LIST && json_is(value, JSON_ARRAY));
+    if (!entries || schema->item->type != SCHEMA_OBJECT)
+        return true;
+    JSON_EACH(entry, value) {
+        if (!schema_default(schema->item, entry, arena))
+            return false;
+    }
+    return true;
+}
+
+/* ---- Immutability ---- */
+
+void schema_check_immutable(const struct schema *schema, const struct json *before,
+                            const struct json *after, const struct path *path,
+                            struct err_list *errors)
+{
+    if (schema->type != SCHEMA_OBJECT)
+        return;
+    for (const struct schema *f = schema->fields; f && f->name; f++) {
+        const struct json *old = member(before, f->name), *new = member(after, f->name);
+        struct path at = path_field(path, str_from_cstr(f->name));
+        if (!(f->flags & SCHEMA_IMMUTABLE)) {
+            if (old && new)
+                schema_check_immutable(f, old, new, &at, errors);
+            continue;
+        }
+        bool same = old && new ? json_equal(old, new) : old == new;
+        if (!same)
+            err_list_add(errors, &at, new ? new->line : 0, ERR_FORBIDDEN,
+                         "Forbidden: the field is immutable; delete the object and create it anew "
+                         "to change it");
+    }
+}
+
+/* ---- Decoding ---- */
+
+static bool decode_list(const struct schema *schema, const struct json *value, void *to,
+                        struct arena *arena)
+{
+    struct schema_list list = {.count = value->len};
+    list.items = arena_alloc_array(arena, list.count, schema->size);
+    if (!list.items)
+        return false;
+    unsigned char *item = list.items;
+    JSON_EACH(entry, value) {
+        if (!schema_decode(schema->item, entry, item, arena))
+            return false;
+        item += schema->size;
+    }
+    memcpy(to, &list, sizeof(list));
+    return true;
+}
+
+static bool decode_value(const struct schema *schema, const struct json *value, void *to,
+                         struct arena *arena)
+{
+    switch (schema->type) {
+    case SCHEMA_STRING:
+    case SCHEMA_TIME:
+        *(struct str *)to = json_str(value);
+        return true;
+    case SCHEMA_INTEGER:
+        ((struct schema_int *)to)->is_set = json_int64(value, &((struct schema_int *)to)->value);
+        return true;
+    case SCHEMA_BOOLEAN:
+        *(bool *)to = json_bool(value, false);
+        return true;
+    case SCHEMA_OBJECT:
+        if (schema->fields && !(schema->flags & SCHEMA_WHOLE))
+            return schema_decode(schema, value, to, arena);
+        break;
+    case SCHEMA_LIST:
+        if (schema->size > 0)
+            return decode_list(schema, value, to, arena);
+        break;
+    case SCHEMA_NUMBER:
+    case SCHEMA_QUANTITY:
+    case SCHEMA_MAP:
+    case SCHEMA_ANY:
+        break;
+    }
+    *(const struct json **)to = value;
+    return true;
+}
+
+bool schema_decode(const struct schema *schema, const struct json *value, void *to,
+                   struct arena *arena)
+{
+    for (const struct schema *f = schema->fields; f->name; f++) {
+        const struct json *field = member(value, f->name);
+        if (!field || (f->flags & SCHEMA_NO_DECODE) || !type_fits(f->type, field))
+            continue;
+        if (!decode_value(f, field, (unsigned char *)to + f->offset, arena))
+            return false;
+    }
+    return true;
+}
