@@ -1,0 +1,12 @@
+/* Reading whole files into capped buffers. */
+#ifndef WEBHOOK_FILE_H
+#define WEBHOOK_FILE_H
+
+#include "base/buf.h"
+#include "base/err.h"
+
+/* Appends all of a file, or of standard input when `path` is "-". 413 when it is larger than the
+ * buffer's maximum, 500 when it cannot be read. */
+int file_read(const char *path, struct buf *to, struct err *err);
+
+#endif

@@ -1,0 +1,265 @@
+/* Handlers of the webhook's HTTP servers, with their log lines and metrics. */
+#include "webhook/handlers.h"
+
+#include "webhook/admission.h"
+
+#include <stdio.h>
+
+enum { ANSWER_MAX = 16 * 1024 * 1024, METRICS_TEXT_MAX = 1024 * 1024 };
+
+/* ---- Metrics ---- */
+
+void handlers_add_metrics(struct handlers *h)
+{
+    struct metrics *m = h->metrics;
+    h->reviews = metrics_counters(m, "callboard_webhook_reviews_total",
+                                  "Admission reviews that were answered.",
+                                  METRICS_LABELS("phase", "kind", "operation", "decision"), 256);
+    h->causes = metrics_counters(m, "callboard_webhook_denial_causes_total",
+                                 "Errors in objects that were denied, by the cause's reason.",
+                                 METRICS_LABELS("kind", "reason"), 256);
+    h->warnings =
+        metrics_counters(m, "callboard_webhook_warnings_total",
+                         "Warnings that were given to users.", METRICS_LABELS("kind"), 64);
+    h->review_seconds = metrics_histograms(m, "callboard_webhook_review_duration_seconds",
+                                           "Time from the whole review to its answer.",
+                                           METRICS_LABELS("phase"), 8, metrics_buckets_latency);
+    h->http_requests =
+        metrics_counters(m, "callboard_webhook_http_requests_total",
+                         "Requests to the TLS port, by path and HTTP status; 0: cut unanswered.",
+                         METRICS_LABELS("path", "code"), 64);
+    h->reloads = metrics_counters(m, "callboard_webhook_reloads_total",
+                                  "Reloads of the certificate and of the catalog.",
+                                  METRICS_LABELS("file", "result"), 8);
+}
+
+static void collect_connections(void *ctx, struct metrics_scrape *scrape)
+{
+    struct http_server_stats stats;
+    http_server_stats(*(struct http_server *const *)ctx, &stats);
+    metrics_sample(scrape, METRICS_NO_VALUES, (double)stats.connections);
+}
+
+static void collect_in_flight(void *ctx, struct metrics_scrape *scrape)
+{
+    struct http_server_stats stats;
+    http_server_stats(*(struct http_server *const *)ctx, &stats);
+    metrics_sample(scrape, METRICS_NO_VALUES, (double)stats.in_flight);
+}
+
+static void collect_memory(void *ctx, struct metrics_scrape *scrape)
+{
+    struct http_server_stats stats;
+    http_server_stats(*(struct http_server *const *)ctx, &stats);
+    metrics_sample(scrape, METRICS_NO_VALUES, (double)stats.memory);
+}
+
+static void collect_cut(void *ctx, struct metrics_scrape *scrape)
+{
+    struct http_server_stats stats;
+    http_server_stats(*(struct http_server *const *)ctx, &stats);
+    metrics_sample(scrape, METRICS_VALUES(STR("header_timeout")), (double)stats.expired_header);
+    metrics_sample(scrape, METRICS_VALUES(STR("request_timeout")), (double)stats.expired_request);
+    metrics_sample(scrape, METRICS_VALUES(STR("idle_timeout")), (double)stats.expired_idle);
+    metrics_sample(scrape, METRICS_VALUES(STR("evicted")), (double)stats.evicted);
+    metrics_sample(scrape, METRICS_VALUES(STR("out_of_memory")), (double)stats.out_of_memory);
+}
+
+static void collect_expiry(void *ctx, struct metrics_scrape *scrape)
+{
+    struct cert_info info;
+    cert_source_info(ctx, &info);
+    metrics_sample(scrape, METRICS_NO_VALUES, (double)info.not_after_s);
+}
+
+void handlers_add_server_metrics(struct handlers *h, struct http_server *const *server,
+                                 const struct cert_source *cert)
+{
+    struct metrics *m = h->metrics;
+    void *ctx = (void *)(uintptr_t)server;
+    metrics_collector(m, METRICS_GAUGE, "callboard_webhook_connections",
+                      "Open connections to the TLS port.", METRICS_NO_LABELS, 1,
+                      collect_connections, ctx);
+    metrics_collector(m, METRICS_GAUGE, "callboard_webhook_requests_in_flight",
+                      "Requests that are being read or answered.", METRICS_NO_LABELS, 1,
+                      collect_in_flight, ctx);
+    metrics_collector(m, METRICS_GAUGE, "callboard_webhook_request_memory_bytes",
+                      "Memory held for requests.", METRICS_NO_LABELS, 1, collect_memory, ctx);
+    metrics_collector(m, METRICS_COUNTER, "callboard_webhook_connections_cut_total",
+                      "Connections that the server cut, by why.", METRICS_LABELS("why"), 8,
+                      collect_cut, ctx);
+    if (cert)
+        metrics_collector(m, METRICS_GAUGE,
+                          "callboard_webhook_certificate_expiry_timestamp_seconds",
+                          "When the serving certificate expires, in seconds since 1970.",
+                          METRICS_NO_LABELS, 1, collect_expiry, (void *)(uintptr_t)cert);
+}
+
+void handlers_count_reload(struct handlers *h, const char *what, bool good)
+{
+    counter_add(counter_of(h->reloads,
+                           METRICS_VALUES(str_from_cstr(what), good ? STR("ok") : STR("error"))),
+                1);
+}
+
+void handlers_on_access(void *ctx, const struct http_access *access)
+{
+    struct handlers *h = ctx;
+    char code[16];
+    int n = snprintf(code, sizeof(code), "%d", access->status);
+    struct str path = access->route ? str_from_cstr(access->route) : STR("other");
+    counter_add(counter_of(h->http_requests, METRICS_VALUES(path, {code, (size_t)n})), 1);
+    if (access->status != 200)
+        log_warn(h->log, "request not answered by a review", LOG_STR("method", access->method),
+                 LOG_STR("path", access->path), LOG_INT("status", access->status),
+                 LOG_STR("peer", access->peer), LOG_UINT("bytes", access->request_bytes));
+}
+
+/* ---- Reviews ---- */
+
+static struct str phase_name(enum admission_phase phase)
+{
+    return phase == ADMISSION_MUTATE ? STR("mutate") : STR("validate");
+}
+
+static struct str decision_name(enum admission_decision decision)
+{
+    static const struct str names[] = {
+        [ADMISSION_ALLOWED] = STR_INIT("allowed"),
+        [ADMISSION_DENIED] = STR_INIT("denied"),
+        [ADMISSION_PASSED_OVER] = STR_INIT("passed over"),
+    };
+    return names[decision];
+}
+
+static struct str kind_name(const struct admission_outcome *outcome)
+{
+    return outcome->kind ? str_from_cstr(outcome->kind->kind) : STR("other");
+}
+
+static void count_review(struct handlers *h, enum admission_phase phase,
+                         const struct admission_outcome *outcome)
+{
+    struct str kind = kind_name(outcome);
+    counter_add(counter_of(h->reviews, METRICS_VALUES(phase_name(phase), kind, outcome->operation,
+                                                      decision_name(outcome->decision))),
+                1);
+    for (const struct err_item *e = outcome->findings.errors.first; e; e = e->next)
+        counter_add(
+            counter_of(h->causes, METRICS_VALUES(kind, str_from_cstr(err_reason_name(e->reason)))),
+            1);
+    if (outcome->findings.warnings.count > 0)
+        counter_add(counter_of(h->warnings, METRICS_VALUES(kind)),
+                    outcome->findings.warnings.count);
+}
+
+/* Names of fields only: values may be confidential. */
+static void log_review(struct handlers *h, enum admission_phase phase,
+                       const struct admission_outcome *outcome)
+{
+    struct log log = log_child(h->log, outcome->uid, NULL, 0);
+    const struct err_item *first = outcome->findings.errors.first;
+    if (outcome->decision == ADMISSION_DENIED)
+        log_info(&log, "denied", LOG_STR("phase", phase_name(phase)),
+                 LOG_STR("kind", kind_name(outcome)), LOG_STR("namespace", outcome->namespace),
+                 LOG_STR("name", outcome->name), LOG_STR("operation", outcome->operation),
+                 LOG_STR("user", outcome->user), LOG_BOOL("dryRun", outcome->is_dry_run),
+                 LOG_UINT("errors", outcome->findings.errors.count),
+                 LOG_STR("firstField", first ? first->field : STR("")));
+    else
+        log_debug(&log, "reviewed", LOG_STR("phase", phase_name(phase)),
+                  LOG_STR("kind", kind_name(outcome)), LOG_STR("namespace", outcome->namespace),
+                  LOG_STR("name", outcome->name), LOG_STR("operation", outcome->operation),
+                  LOG_STR("user", outcome->user), LOG_BOOL("dryRun", outcome->is_dry_run),
+                  LOG_STR("decision", decision_name(outcome->decision)),
+                  LOG_UINT("changes", outcome->patch_operations));
+}
+
+static void answer_review(struct handlers *h, enum admission_phase phase,
+                          const struct http_request *request, struct http_response *response)
+{
+    int64_t start = clock_now_ns(h->clock);
+    struct catalog *catalog = catalog_source_get(h->catalog);
+    struct admission_outcome outcome;
+    struct err err;
+    struct buf out;
+    buf_init(&out, arena_mem(request->arena), ANSWER_MAX);
+    int result =
+        admission_answer(phase, request->body, catalog, request->arena, &out, &outcome, &err);
+    if (result < 0) {
+        http_response_set_text(response, request, err.code, "%s", err.message);
+    } else {
+        response->status = 200;
+        response->content_type = "application/json";
+        response->body = buf_str(&out);
+        count_review(h, phase, &outcome);
+        log_review(h, phase, &outcome);
+    }
+    catalog_unref(catalog);
+    double seconds = (double)(clock_now_ns(h->clock) - start) / 1e9;
+    histogram_observe(histogram_of(h->review_seconds, METRICS_VALUES(phase_name(phase))), seconds);
+}
+
+static void handle_mutate(void *ctx, const struct http_request *request,
+                          struct http_response *response)
+{
+    answer_review(ctx, ADMISSION_MUTATE, request, response);
+}
+
+static void handle_validate(void *ctx, const struct http_request *request,
+                            struct http_response *response)
+{
+    answer_review(ctx, ADMISSION_VALIDATE, request, response);
+}
+
+void handlers_admission_routes(struct handlers *h, struct http_route routes[ADMISSION_ROUTES])
+{
+    routes[0] = (struct http_route){
+        .method = "POST", .path = "/mutate", .handler = handle_mutate, .ctx = h};
+    routes[1] = (struct http_route){
+        .method = "POST", .path = "/validate", .handler = handle_validate, .ctx = h};
+}
+
+/* ---- Health and metrics ---- */
+
+static void handle_healthz(void *ctx, const struct http_request *request,
+                           struct http_response *response)
+{
+    (void)ctx;
+    http_response_set_text(response, request, 200, "ok");
+}
+
+static void handle_readyz(void *ctx, const struct http_request *request,
+                          struct http_response *response)
+{
+    struct handlers *h = ctx;
+    bool ready = atomic_load(&h->is_ready);
+    http_response_set_text(response, request, ready ? 200 : 503, "%s",
+                           ready ? "ok" : "starting or shutting down");
+}
+
+static void handle_metrics(void *ctx, const struct http_request *request,
+                           struct http_response *response)
+{
+    struct handlers *h = ctx;
+    struct buf text;
+    buf_init(&text, arena_mem(request->arena), METRICS_TEXT_MAX);
+    metrics_write(h->metrics, &text);
+    if (buf_failed(&text)) {
+        http_response_set_text(response, request, 503, "out of memory");
+        return;
+    }
+    response->status = 200;
+    response->content_type = METRICS_MEDIA_TYPE;
+    response->body = buf_str(&text);
+}
+
+void handlers_health_routes(struct handlers *h, struct http_route routes[HEALTH_ROUTES])
+{
+    routes[0] = (struct http_route){
+        .method = "GET", .path = "/healthz", .handler = handle_healthz, .ctx = h};
+    routes[1] =
+        (struct http_route){.method = "GET", .path = "/readyz", .handler = handle_readyz, .ctx = h};
+    routes[2] = (struct http_route){
+        .method = "GET", .path = "/metrics", .handler = handle_metrics, .ctx = h};
+}

@@ -1,0 +1,97 @@
+/* callboard-webhook: from the command line to one of its commands. */
+#include "webhook/catalog_source.h"
+#include "webhook/lint.h"
+#include "webhook/options.h"
+#include "webhook/serve.h"
+
+#include <unistd.h>
+
+enum { EXIT_USAGE = 2, HELP_MAX = 64 * 1024 };
+
+/*
+ * For jemalloc, which reads this symbol at its start (jemalloc(3), TUNING): by itself it would make
+ * four arenas per CPU of the machine, not of the container, and keep what is freed.
+ */
+extern const char *malloc_conf;
+const char *malloc_conf = "narenas:2,tcache_max:4096,dirty_decay_ms:1000,muzzy_decay_ms:0";
+
+static int serve(const struct options *o)
+{
+    struct log_sink sink;
+    log_sink_init_fd(&sink, STDERR_FILENO, o->log_format, o->log_level, clock_system());
+    const struct log log = {.sink = &sink};
+    struct serve_options options = {
+        .listen = o->listen,
+        .health_listen = o->health_listen,
+        .cert_dir = o->cert_dir,
+        .catalog = o->catalog,
+        .threads = (unsigned)o->threads,
+        .max_connections = (unsigned)o->max_connections,
+        .max_body = (size_t)o->max_body,
+        .memory_budget = (size_t)o->memory_budget,
+        .header_timeout_ms = (unsigned)o->header_timeout_ms,
+        .request_timeout_ms = (unsigned)o->request_timeout_ms,
+        .idle_timeout_ms = (unsigned)o->idle_timeout_ms,
+        .drain_delay_ms = (unsigned)o->drain_delay_ms,
+        .drain_timeout_ms = (unsigned)o->drain_timeout_ms,
+    };
+    return serve_run(&options, &log);
+}
+
+static int lint(const struct options *o, const struct flag_result *parsed)
+{
+    struct err err;
+    struct catalog_source source;
+    if (catalog_source_init(&source, o->catalog, mem_system(), &err) < 0) {
+        fprintf(stderr, "callboard-webhook: %s\n", err.message);
+        return LINT_UNREADABLE;
+    }
+    struct lint_options options = {
+        .output = o->output,
+        .print_mutated = o->mutate,
+        .files = (const char *const *)parsed->arguments,
+        .file_count = parsed->argument_count,
+        .catalog = source.current,
+        .mem = mem_system(),
+        .out = stdout,
+        .log = stderr,
+    };
+    int result = (int)lint_run(&options);
+    catalog_source_done(&source);
+    if (fflush(stdout) != 0) {
+        fprintf(stderr, "callboard-webhook: cannot write to standard output\n");
+        return LINT_UNREADABLE;
+    }
+    return result;
+}
+
+static int help(const struct flag_command *command)
+{
+    struct buf text;
+    buf_init(&text, mem_system(), HELP_MAX);
+    flags_write_help(&options_program, command, &text);
+    bool good = !buf_failed(&text) && fwrite(text.ptr, 1, text.len, stdout) == text.len &&
+                fflush(stdout) == 0;
+    buf_done(&text);
+    return good ? 0 : 1;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options;
+    struct flag_result parsed;
+    struct err err;
+    if (flags_parse(&options_program, argc, argv, &options, &parsed, &err) < 0) {
+        fprintf(stderr, "callboard-webhook: %s\n", err.message);
+        return EXIT_USAGE;
+    }
+    if (parsed.help)
+        return help(parsed.command_given ? parsed.command : NULL);
+    if (strcmp(parsed.command->name, "lint") == 0)
+        return lint(&options, &parsed);
+    if (strcmp(parsed.command->name, "version") == 0) {
+        printf("callboard-webhook %s\n", CALLBOARD_VERSION);
+        return fflush(stdout) == 0 ? 0 : 1;
+    }
+    return serve(&options);
+}

@@ -1,0 +1,232 @@
+/* Starting, watching over and ending the webhook's servers. */
+#include "webhook/serve.h"
+
+#include "webhook/handlers.h"
+
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    TICK_MS = 1000,
+    /* Metrics and probes are asked by few. */
+    HEALTH_THREADS = 1,
+    HEALTH_CONNECTIONS = 64,
+    HEALTH_BODY_MAX = 1024,
+    HEALTH_ARENA_MAX = 4 * 1024 * 1024,
+    HEALTH_MEMORY = 16 * 1024 * 1024,
+    HEALTH_STOP_MS = 1000,
+};
+
+struct app {
+    const struct serve_options *options;
+    const struct log *log;
+    const struct clock *clock;
+    struct metrics metrics;
+    struct catalog_source catalog;
+    struct cert_source *cert;
+    struct handlers handlers;
+    struct http_route admission_routes[ADMISSION_ROUTES];
+    struct http_route health_routes[HEALTH_ROUTES];
+    struct http_server *admission;
+    struct http_server *health;
+    sigset_t signals;
+};
+
+/* ---- Starting ---- */
+
+static int start_admission(struct app *app, struct err *err)
+{
+    const struct serve_options *o = app->options;
+    handlers_admission_routes(&app->handlers, app->admission_routes);
+    struct http_server_config config = {
+        .listen = o->listen,
+        .cert = app->cert,
+        .routes = app->admission_routes,
+        .route_count = ADMISSION_ROUTES,
+        .clock = app->clock,
+        .mem = mem_system(),
+        .threads = o->threads,
+        .max_connections = o->max_connections,
+        .max_body = o->max_body,
+        .memory_budget = o->memory_budget,
+        .header_timeout_ms = o->header_timeout_ms,
+        .request_timeout_ms = o->request_timeout_ms,
+        .idle_timeout_ms = o->idle_timeout_ms,
+        .on_access = handlers_on_access,
+        .ctx = &app->handlers,
+    };
+    return http_server_start(&config, &app->admission, err);
+}
+
+static int start_health(struct app *app, struct err *err)
+{
+    handlers_health_routes(&app->handlers, app->health_routes);
+    struct http_server_config config = {
+        .listen = app->options->health_listen,
+        .routes = app->health_routes,
+        .route_count = HEALTH_ROUTES,
+        .clock = app->clock,
+        .mem = mem_system(),
+        .threads = HEALTH_THREADS,
+        .max_connections = HEALTH_CONNECTIONS,
+        .max_body = HEALTH_BODY_MAX,
+        .arena_max = HEALTH_ARENA_MAX,
+        .memory_budget = HEALTH_MEMORY,
+    };
+    return http_server_start(&config, &app->health, err);
+}
+
+static int start(struct app *app, struct err *err)
+{
+    if (catalog_source_init(&app->catalog, app->options->catalog, mem_system(), err) < 0)
+        return -1;
+    app->handlers.catalog = &app->catalog;
+    if (cert_source_open_dir(app->options->cert_dir, app->clock, &app->cert, err) < 0)
+        return -1;
+    handlers_add_metrics(&app->handlers);
+    handlers_add_server_metrics(&app->handlers, &app->admission, app->cert);
+    metrics_add_build_info(&app->metrics, CALLBOARD_VERSION);
+    metrics_add_process(&app->metrics, "/proc/self", app->clock);
+    if (metrics_check(&app->metrics, err) < 0)
+        return -1;
+    /* Health comes second: it must not answer before there is something to be ready. */
+    if (start_admission(app, err) < 0 || start_health(app, err) < 0)
+        return -1;
+    atomic_store(&app->handlers.is_ready, true);
+    return 0;
+}
+
+/* ---- Running ---- */
+
+static void warn_of_expiry(struct app *app)
+{
+    struct cert_info info;
+    cert_source_info(app->cert, &info);
+    if (info.is_expired)
+        log_warn(app->log, "the certificate has expired: the apiserver refuses it",
+                 LOG_CSTR("folder", app->options->cert_dir));
+}
+
+static void reload(struct app *app)
+{
+    struct err err;
+    int changed = cert_source_refresh(app->cert, &err);
+    if (changed != 0)
+        handlers_count_reload(&app->handlers, "certificate", changed > 0);
+    if (changed > 0) {
+        log_info(app->log, "certificate reloaded", LOG_CSTR("folder", app->options->cert_dir));
+        warn_of_expiry(app);
+    } else if (changed < 0) {
+        log_error(app->log, "the new certificate does not work; the old one stays in use",
+                  LOG_ERR(&err));
+    }
+    changed = catalog_source_refresh(&app->catalog, &err);
+    if (changed != 0)
+        handlers_count_reload(&app->handlers, "catalog", changed > 0);
+    if (changed > 0)
+        log_info(app->log, "catalog reloaded", LOG_CSTR("file", app->options->catalog));
+    else if (changed < 0)
+        log_error(app->log, "the new catalog does not work; the old one stays in use",
+                  LOG_ERR(&err));
+}
+
+static void tick(struct app *app)
+{
+    http_server_tick(app->admission);
+    http_server_tick(app->health);
+    reload(app);
+}
+
+/* The signal that came within the time, or 0. */
+static int wait_for_signal(const struct app *app, unsigned timeout_ms)
+{
+    struct timespec timeout = {
+        .tv_sec = timeout_ms / 1000,
+        .tv_nsec = (long)(timeout_ms % 1000) * 1000 * 1000,
+    };
+    int signal_number = sigtimedwait(&app->signals, NULL, &timeout);
+    return signal_number > 0 ? signal_number : 0;
+}
+
+/* ---- Ending ---- */
+
+static void exit_at_once(int signal_number)
+{
+    (void)signal_number;
+    _exit(1);
+}
+
+/* From now on a second signal ends the process at once. */
+static void let_signals_through(const struct app *app)
+{
+    struct sigaction action = {.sa_handler = exit_at_once};
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
+    pthread_sigmask(SIG_UNBLOCK, &app->signals, NULL);
+}
+
+/*
+ * Kubernetes sends SIGTERM and takes the pod out of the Service at the same time, so for a while new
+ * connections still come: they are served. Ctrl-C means a person who does not want to wait.
+ */
+static void drain(struct app *app, int signal_number)
+{
+    let_signals_through(app);
+    atomic_store(&app->handlers.is_ready, false);
+    unsigned delay_ms = signal_number == SIGINT ? 0 : app->options->drain_delay_ms;
+    log_info(app->log, "shutting down", LOG_UINT("drainDelayMs", delay_ms));
+    http_server_begin_drain(app->admission);
+    int64_t end_ns = clock_now_ns(app->clock) + (int64_t)delay_ms * CLOCK_NS_PER_MS;
+    while (clock_now_ns(app->clock) < end_ns) {
+        int64_t left_ms = (end_ns - clock_now_ns(app->clock)) / CLOCK_NS_PER_MS;
+        usleep((useconds_t)(left_ms < TICK_MS ? left_ms + 1 : TICK_MS) * 1000);
+        tick(app);
+    }
+}
+
+static void done(struct app *app)
+{
+    if (app->admission) {
+        size_t cut = http_server_stop(app->admission, app->options->drain_timeout_ms);
+        if (cut > 0)
+            log_warn(app->log, "requests were cut", LOG_UINT("requests", cut));
+    }
+    http_server_stop(app->health, HEALTH_STOP_MS);
+    cert_source_close(app->cert);
+    catalog_source_done(&app->catalog);
+    metrics_done(&app->metrics);
+}
+
+int serve_run(const struct serve_options *options, const struct log *log)
+{
+    struct app app = {.options = options, .log = log, .clock = clock_system()};
+    app.handlers = (struct handlers){.log = log, .clock = app.clock, .metrics = &app.metrics};
+    metrics_init(&app.metrics, mem_system());
+    /* Blocked before the first thread starts, so that all inherit it and only this one waits. */
+    signal(SIGPIPE, SIG_IGN);
+    sigemptyset(&app.signals);
+    sigaddset(&app.signals, SIGTERM);
+    sigaddset(&app.signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &app.signals, NULL);
+
+    struct err err;
+    int status = 0;
+    if (start(&app, &err) < 0) {
+        log_error(log, "cannot start", LOG_ERR(&err));
+        status = 1;
+    } else {
+        log_info(log, "ready", LOG_CSTR("version", CALLBOARD_VERSION),
+                 LOG_UINT("port", http_server_port(app.admission)),
+                 LOG_UINT("healthPort", http_server_port(app.health)));
+        warn_of_expiry(&app);
+        int signal_number;
+        while ((signal_number = wait_for_signal(&app, TICK_MS)) == 0)
+            tick(&app);
+        drain(&app, signal_number);
+    }
+    done(&app);
+    if (status == 0)
+        log_info(log, "ended", LOG_UINT("logLinesLost", log->sink->lost));
+    return status;
+}
