@@ -35,6 +35,7 @@ process_start() {
 	setsid "${network[@]}" "$@" </dev/null >>"$cluster_dir/logs/$name.log" 2>&1 8>&- 9>&- &
 	pid=$!
 	echo "$pid $(process_start_time "$pid")" >"$cluster_dir/run/$name.pid"
+	disown "$pid" # its end is ours to report, not the shell's
 	trap 'exit 130' INT TERM HUP
 	[[ -z ${interrupted:-} ]] || exit 130
 }

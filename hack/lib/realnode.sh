@@ -272,17 +272,19 @@ realnode_pids() {
 	done < <(realnode_cgroups) | sort -u
 }
 
-# Kills the pods and what else is left in our cgroup, then removes what the node kept. Its mounts,
-# interfaces and iptables rules are in the namespaces, and those end with their last process.
+# After the components have ended: kills the pods and what else is left in our cgroup, then removes
+# what the node kept. Its mounts, interfaces and iptables rules are in the namespaces, and those end
+# with their last process.
 realnode_remove() {
-	local pids group
+	local pids group tries=0
 	while pids=$(realnode_pids) && [[ $pids ]]; do
-		xargs kill -KILL 2>/dev/null <<<"$pids" || true
+		((++tries < 100)) || die "cannot kill what is left of the node: ${pids//$'\n'/ }"
+		# One that ended in the meantime makes kill fail; the next round sees what is left.
+		xargs kill -KILL 2>/dev/null <<<"$pids" || :
 		sleep 0.1
 	done
 	while read -r group; do
 		[[ ! -d $group ]] || find "$group" -depth -type d -exec rmdir {} +
 	done < <(realnode_cgroups)
-	process_stop "$realnode_home"
 	rm -rf "$realnode_state"
 }

@@ -83,5 +83,6 @@ tool_build() {
 		die "could not build $tool"
 	}
 	mv "$tools_dir/$tool.new" "$tools_dir/$tool"
+	rm "$tools_dir/$tool.log"
 	say "built $tool in $((SECONDS - began)) s"
 }
