@@ -1,9 +1,10 @@
 /*
- * Random JSON values for round trips. They are made to be awkward: texts that look like something else
- * in YAML, characters at the edges of Unicode, keys in need of escapes, numbers at the edges of their
- * types, empty containers.
+ * Random JSON values for round trips. They are made to be awkward: texts that look like something
+ * else in YAML, characters at the edges of Unicode, keys in need of escapes, numbers at the edges
+ * of their types, empty containers.
  *
- * Every number is written as Go's encoding/json would write it, so that YAML gives the same text back.
+ * Every number is written as Go's encoding/json would write it, so that YAML gives the same text
+ * back.
  */
 #ifndef UNIT_RANDOM_JSON_H
 #define UNIT_RANDOM_JSON_H

@@ -109,78 +109,79 @@ static void what_is_read_is_written_compactly_with_numbers_as_they_were(void **s
         assert_str_is(print(f, read_cstr(f, rows[i].text)), rows[i].written);
 }
 
+static const struct {
+    const char *text, *message;
+} no_json[] = {
+    {"", "line 1, column 1: expected a value, but there is none"},
+    {" \n ", "line 2, column 2: expected a value, but there is none"},
+    {"\xEF\xBB\xBF{}", "line 1, column 1: the text begins with a byte order mark"},
+    {"nul", "line 1, column 1: expected a value, not 'n'"},
+    {"True", "line 1, column 1: expected a value, not 'T'"},
+    {"NaN", "line 1, column 1: expected a value, not 'N'"},
+    {"'a'", "line 1, column 1: expected a value, not '''"},
+    {"\xC3\xA9", "line 1, column 1: expected a value, not the byte 0xC3"},
+    {"1 2", "line 1, column 3: expected nothing after the value, not '2'"},
+    {"{}}", "line 1, column 3: expected nothing after the value, not '}'"},
+    {"[1,\n 2\n  3]", "line 3, column 3: expected ',' or ']', not '3'"},
+    {"[1,]", "line 1, column 4: expected a value, not ']'"},
+    {"[,1]", "line 1, column 2: expected a value, not ','"},
+    {"[1}", "line 1, column 3: expected ',' or ']', not '}'"},
+    {"[", "line 1, column 2: expected a value, but the text ends here"},
+    {"[1", "line 1, column 3: expected ',' or ']', but the text ends here"},
+    {"{", "line 1, column 2: expected a key in quotes, but the text ends here"},
+    {"{\"a\"", "line 1, column 5: expected ':' after the key, but the text ends here"},
+    {"{\"a\":", "line 1, column 6: expected a value, but the text ends here"},
+    {"{\"a\" 1}", "line 1, column 6: expected ':' after the key, not '1'"},
+    {"{\"a\":1,}", "line 1, column 8: expected a key in quotes, not '}'"},
+    {"{\"a\":1 \"b\":2}", "line 1, column 8: expected ',' or '}', not '\"'"},
+    {"{a:1}", "line 1, column 2: expected a key in quotes, not 'a'"},
+    {"{1:1}", "line 1, column 2: expected a key in quotes, not '1'"},
+    {"[1]//", "line 1, column 4: expected nothing after the value, not '/'"},
+    {"01", "line 1, column 1: a number may not begin with a needless 0"},
+    {"-01", "line 1, column 1: a number may not begin with a needless 0"},
+    {"-", "line 1, column 2: expected a digit, but the text ends here"},
+    {"+1", "line 1, column 1: expected a value, not '+'"},
+    {".5", "line 1, column 1: expected a value, not '.'"},
+    {"[1.]", "line 1, column 4: expected a digit, not ']'"},
+    {"1.e5", "line 1, column 3: expected a digit, not 'e'"},
+    {"1e+", "line 1, column 4: expected a digit, but the text ends here"},
+    {"0x10", "line 1, column 2: expected nothing after the value, not 'x'"},
+    {"1e999", "line 1, column 1: the number is beyond what a 64-bit float can hold"},
+    {"-1.8e308", "line 1, column 1: the number is beyond what a 64-bit float can hold"},
+    {"\"abc", "line 1, column 1: the string that begins here has no end"},
+    {"\"abc\\\"", "line 1, column 1: the string that begins here has no end"},
+    {"\"a\tb\"",
+     "line 1, column 3: the control character 0x09 must be written as \\u0009 in a string"},
+    {"\"a\nb\"",
+     "line 1, column 3: the control character 0x0A must be written as \\u000a in a string"},
+    {"\"\\x41\"",
+     "line 1, column 2: this escape is not one of \\\" \\\\ \\/ \\b \\f \\n \\r \\t \\uXXXX"},
+    {"\"\\u00g0\"",
+     "line 1, column 2: this escape is not one of \\\" \\\\ \\/ \\b \\f \\n \\r \\t \\uXXXX"},
+    {"\"\\u00",
+     "line 1, column 2: this escape is not one of \\\" \\\\ \\/ \\b \\f \\n \\r \\t \\uXXXX"},
+    {"\"\\u0000\"", "line 1, column 2: the character U+0000 is not allowed"},
+    {"\"\\ud800\"",
+     "line 1, column 2: \\ud800 is half of a surrogate pair, the other half is missing"},
+    {"\"\\ud800\\n\"",
+     "line 1, column 2: \\ud800 is half of a surrogate pair, the other half is missing"},
+    {"\"\\ud800\\ud800\"",
+     "line 1, column 2: \\ud800 is half of a surrogate pair, the other half is missing"},
+    {"\"x\\udc00\"",
+     "line 1, column 3: \\udc00 is half of a surrogate pair, the other half is missing"},
+    {"{\"a\":1,\"a\":2}", "line 1, column 8: duplicate key \"a\""},
+    {"{\"a\":{\"b\":1,\n\"\\u0062\":2}}", "line 2, column 1: duplicate key \"b\""},
+    {"{\"\":1,\"\":2}", "line 1, column 7: duplicate key \"\""},
+};
+
 static void what_is_no_json_is_refused_with_its_place_and_the_reason(void **state)
 {
-    static const struct {
-        const char *text, *message;
-    } rows[] = {
-        {"", "line 1, column 1: expected a value, but there is none"},
-        {" \n ", "line 2, column 2: expected a value, but there is none"},
-        {"\xEF\xBB\xBF{}", "line 1, column 1: the text begins with a byte order mark"},
-        {"nul", "line 1, column 1: expected a value, not 'n'"},
-        {"True", "line 1, column 1: expected a value, not 'T'"},
-        {"NaN", "line 1, column 1: expected a value, not 'N'"},
-        {"'a'", "line 1, column 1: expected a value, not '''"},
-        {"\xC3\xA9", "line 1, column 1: expected a value, not the byte 0xC3"},
-        {"1 2", "line 1, column 3: expected nothing after the value, not '2'"},
-        {"{}}", "line 1, column 3: expected nothing after the value, not '}'"},
-        {"[1,\n 2\n  3]", "line 3, column 3: expected ',' or ']', not '3'"},
-        {"[1,]", "line 1, column 4: expected a value, not ']'"},
-        {"[,1]", "line 1, column 2: expected a value, not ','"},
-        {"[1}", "line 1, column 3: expected ',' or ']', not '}'"},
-        {"[", "line 1, column 2: expected a value, but the text ends here"},
-        {"[1", "line 1, column 3: expected ',' or ']', but the text ends here"},
-        {"{", "line 1, column 2: expected a key in quotes, but the text ends here"},
-        {"{\"a\"", "line 1, column 5: expected ':' after the key, but the text ends here"},
-        {"{\"a\":", "line 1, column 6: expected a value, but the text ends here"},
-        {"{\"a\" 1}", "line 1, column 6: expected ':' after the key, not '1'"},
-        {"{\"a\":1,}", "line 1, column 8: expected a key in quotes, not '}'"},
-        {"{\"a\":1 \"b\":2}", "line 1, column 8: expected ',' or '}', not '\"'"},
-        {"{a:1}", "line 1, column 2: expected a key in quotes, not 'a'"},
-        {"{1:1}", "line 1, column 2: expected a key in quotes, not '1'"},
-        {"[1]//", "line 1, column 4: expected nothing after the value, not '/'"},
-        {"01", "line 1, column 1: a number may not begin with a needless 0"},
-        {"-01", "line 1, column 1: a number may not begin with a needless 0"},
-        {"-", "line 1, column 2: expected a digit, but the text ends here"},
-        {"+1", "line 1, column 1: expected a value, not '+'"},
-        {".5", "line 1, column 1: expected a value, not '.'"},
-        {"[1.]", "line 1, column 4: expected a digit, not ']'"},
-        {"1.e5", "line 1, column 3: expected a digit, not 'e'"},
-        {"1e+", "line 1, column 4: expected a digit, but the text ends here"},
-        {"0x10", "line 1, column 2: expected nothing after the value, not 'x'"},
-        {"1e999", "line 1, column 1: the number is beyond what a 64-bit float can hold"},
-        {"-1.8e308", "line 1, column 1: the number is beyond what a 64-bit float can hold"},
-        {"\"abc", "line 1, column 1: the string that begins here has no end"},
-        {"\"abc\\\"", "line 1, column 1: the string that begins here has no end"},
-        {"\"a\tb\"",
-         "line 1, column 3: the control character 0x09 must be written as \\u0009 in a string"},
-        {"\"a\nb\"",
-         "line 1, column 3: the control character 0x0A must be written as \\u000a in a string"},
-        {"\"\\x41\"",
-         "line 1, column 2: this escape is not one of \\\" \\\\ \\/ \\b \\f \\n \\r \\t \\uXXXX"},
-        {"\"\\u00g0\"",
-         "line 1, column 2: this escape is not one of \\\" \\\\ \\/ \\b \\f \\n \\r \\t \\uXXXX"},
-        {"\"\\u00",
-         "line 1, column 2: this escape is not one of \\\" \\\\ \\/ \\b \\f \\n \\r \\t \\uXXXX"},
-        {"\"\\u0000\"", "line 1, column 2: the character U+0000 is not allowed"},
-        {"\"\\ud800\"",
-         "line 1, column 2: \\ud800 is half of a surrogate pair, the other half is missing"},
-        {"\"\\ud800\\n\"",
-         "line 1, column 2: \\ud800 is half of a surrogate pair, the other half is missing"},
-        {"\"\\ud800\\ud800\"",
-         "line 1, column 2: \\ud800 is half of a surrogate pair, the other half is missing"},
-        {"\"x\\udc00\"",
-         "line 1, column 3: \\udc00 is half of a surrogate pair, the other half is missing"},
-        {"{\"a\":1,\"a\":2}", "line 1, column 8: duplicate key \"a\""},
-        {"{\"a\":{\"b\":1,\n\"\\u0062\":2}}", "line 2, column 1: duplicate key \"b\""},
-        {"{\"\":1,\"\":2}", "line 1, column 7: duplicate key \"\""},
-    };
     struct fixture *f = *state;
-    for (size_t i = 0; i < COUNT(rows); i++) {
-        struct str text = str_from_cstr(rows[i].text);
+    for (size_t i = 0; i < COUNT(no_json); i++) {
+        struct str text = str_from_cstr(no_json[i].text);
         if (json_read(&f->arena, text, &json_limits_default, &f->err))
-            fail_msg("row %zu was read: %s", i, rows[i].text);
-        assert_string_equal(f->err.message, rows[i].message);
+            fail_msg("row %zu was read: %s", i, no_json[i].text);
+        assert_string_equal(f->err.message, no_json[i].message);
         assert_int_equal(f->err.code, 400);
     }
 }
@@ -351,6 +352,16 @@ static void the_length_of_a_number_is_limited(void **state)
     /* Without an exponent a number can be infinite too. */
     assert_null(json_read(&f->arena, repeat(f, "", "9", 400, ""), &json_limits_default, &f->err));
     assert_int_equal(f->err.code, 400);
+}
+
+static void the_length_of_a_text_is_limited(void **state)
+{
+    struct fixture *f = *state;
+    /* Only the length is looked at. */
+    struct str text = {"[]", 1024 * 1024 * 1024 + 1};
+    assert_null(json_read(&f->arena, text, &json_limits_default, &f->err));
+    assert_int_equal(f->err.code, 413);
+    assert_string_equal(f->err.message, "the text has more than 1073741824 bytes (the limit)");
 }
 
 static void an_arena_that_is_full_is_an_error_of_its_own(void **state)
@@ -928,6 +939,7 @@ int main(void)
         TEST(the_number_of_values_is_limited),
         TEST(three_mebibytes_of_zeros_are_refused_by_their_number_within_the_memory),
         TEST(the_length_of_a_number_is_limited),
+        TEST(the_length_of_a_text_is_limited),
         TEST(an_arena_that_is_full_is_an_error_of_its_own),
         TEST(a_key_that_appears_twice_is_refused_in_objects_of_any_size),
         TEST(keys_that_differ_in_little_are_different),

@@ -364,6 +364,9 @@ static void base64_fails_whole_when_there_is_no_room(void **state)
     base64_write(&buf, STR("foob"));
     assert_true(buf_failed(&buf));
     assert_int_equal(buf_str(&buf).len, 0);
+    buf_clear(&buf);
+    base64_write(&buf, (struct str){"f", SIZE_MAX}); /* whose encoding has no length */
+    assert_true(buf_failed(&buf));
 }
 
 int main(void)

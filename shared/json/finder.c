@@ -8,8 +8,8 @@ enum { STEPS_MAX = 4096 };
 
 static int compare_keys(const void *a, const void *b)
 {
-    return str_cmp(json_key(*(const struct json *const *)a),
-                   json_key(*(const struct json *const *)b));
+    return str_cmp(json_key(((const struct json_entry *)a)->member),
+                   json_key(((const struct json_entry *)b)->member));
 }
 
 void json_finder_init(struct json_finder *finder, const struct json *object, const struct mem *mem)
@@ -32,7 +32,7 @@ static void make_index(struct json_finder *finder)
         return;
     size_t i = 0;
     JSON_EACH (member, finder->object)
-        finder->sorted[i++] = member;
+        finder->sorted[i++].member = member;
     qsort(finder->sorted, count, sizeof(*finder->sorted), compare_keys);
 }
 
@@ -46,10 +46,11 @@ static const struct json *search(struct json_finder *finder, struct str key)
         finder->steps += finder->object->len;
         return json_get(finder->object, key);
     }
-    const struct json like = {.key = key.ptr, .key_len = (uint32_t)key.len}, *wanted = &like;
-    const struct json **place = bsearch(&wanted, finder->sorted, finder->object->len,
-                                        sizeof(*finder->sorted), compare_keys);
-    return place ? *place : NULL;
+    const struct json like = {.key = key.ptr, .key_len = (uint32_t)key.len};
+    const struct json_entry wanted = {&like};
+    const struct json_entry *entry = bsearch(&wanted, finder->sorted, finder->object->len,
+                                             sizeof(*finder->sorted), compare_keys);
+    return entry ? entry->member : NULL;
 }
 
 const struct json *json_finder_find(struct json_finder *finder, struct str key)

@@ -10,11 +10,15 @@
 
 #include "json/json.h"
 
+struct json_entry {
+    const struct json *member;
+};
+
 struct json_finder {
     const struct json *object;
     const struct mem *mem;
     const struct json *expected; /* the member behind the one that was found last */
-    const struct json **sorted;  /* the index, once it has been made */
+    struct json_entry *sorted;   /* the index, once it has been made */
     size_t steps;                /* spent on searching one by one */
 };
 

@@ -59,8 +59,8 @@ struct json_limits {
 extern const struct json_limits json_limits_default;
 
 /* Reads one value that takes up all of `text`. NULL with *err filled: 400 for what is no JSON (with
- * line and column), 413 for what is over a limit, 507 without memory. The value points into `text`.
- */
+ * line and column; columns count bytes), 413 for what is over a limit, 507 without memory. The value
+ * points into `text`. A number beyond the range of a double is refused, as the apiserver does. */
 struct json *json_read(struct arena *arena, struct str text, const struct json_limits *limits,
                        struct err *err);
 

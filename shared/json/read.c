@@ -285,7 +285,7 @@ static inline void close_container(struct reader *r)
 static inline int read_value(struct reader *r, struct json *value)
 {
     value->line = r->line;
-    struct str text;
+    struct str text = {NULL, 0};
     switch (r->at < r->end ? *r->at : '\0') {
     case '{':
         return open_container(r, value, JSON_OBJECT);
@@ -346,7 +346,7 @@ static inline struct json *add_node(struct reader *r)
 static inline struct json *add_member(struct reader *r)
 {
     const char *start = r->at;
-    struct str key;
+    struct str key = {NULL, 0};
     if (r->at == r->end || *r->at != '"') {
         fail_expected(r, "a key in quotes");
         return NULL;

@@ -432,6 +432,8 @@ static int open_container(struct builder *b, const yaml_event_t *event)
 static void close_container(struct builder *b)
 {
     struct json *value = b->open;
+    if (!value)
+        return; /* libyaml's events are balanced */
     b->open = value->next;
     value->next = NULL;
     value->last = b->tail;
@@ -475,11 +477,11 @@ static int add_event(struct builder *b, const yaml_event_t *event)
 
 /* One event: 1 when it ends a document, 0 when there is more, -1 with *err filled. The end of the
  * stream makes the reader one that reads no more. */
-static int step(struct builder *b)
+static int step(struct builder *b, yaml_parser_t *parser)
 {
     yaml_event_t event;
-    if (!yaml_parser_parse(b->reader->parser, &event))
-        return fail_syntax(b, b->reader->parser);
+    if (!yaml_parser_parse(parser, &event))
+        return fail_syntax(b, parser);
     int rc = 0;
     switch (event.type) {
     case YAML_NO_EVENT:
@@ -503,9 +505,10 @@ static int step(struct builder *b)
 }
 
 /*
- * What libyaml takes but must not be here. A line that begins with '%' is a directive (or a text in quotes
- * that goes on at the margin): directives are of no use in Kubernetes, and libyaml needs quadratic time
- * for many. A byte order mark at the beginning of a line is dropped by libyaml and kept by kubectl.
+ * What libyaml takes but must not be here. A line that begins with '%' is a directive (or a text in
+ * quotes that goes on at the margin): directives are of no use in Kubernetes, and libyaml needs
+ * quadratic time for many. A byte order mark at the beginning of a line is dropped by libyaml and
+ * kept by kubectl.
  */
 static int check_text(struct builder *b)
 {
@@ -524,21 +527,21 @@ static int check_text(struct builder *b)
     return 0;
 }
 
-static int begin_yaml(struct builder *b)
+/* libyaml's parser over what is to be read; NULL with *err filled. */
+static yaml_parser_t *begin_yaml(struct builder *b)
 {
-    struct yaml_reader *reader = b->reader;
     if (check_text(b) < 0)
-        return -1;
-    reader->parser = malloc(sizeof(*reader->parser));
-    if (!reader->parser || !yaml_parser_initialize(reader->parser)) {
-        free(reader->parser);
-        reader->parser = NULL;
-        return fail_memory(b);
+        return NULL;
+    yaml_parser_t *parser = malloc(sizeof(*parser));
+    if (!parser || !yaml_parser_initialize(parser)) {
+        free(parser);
+        fail_memory(b);
+        return NULL;
     }
-    struct str text = reader->source.text;
-    yaml_parser_set_input_string(reader->parser, (const unsigned char *)text.ptr, text.len);
-    yaml_parser_set_encoding(reader->parser, YAML_UTF8_ENCODING);
-    return 0;
+    struct str text = b->reader->source.text;
+    yaml_parser_set_input_string(parser, (const unsigned char *)text.ptr, text.len);
+    yaml_parser_set_encoding(parser, YAML_UTF8_ENCODING);
+    return parser;
 }
 
 static int next_yaml(struct yaml_reader *reader, struct arena *arena, struct json **ret,
@@ -546,10 +549,13 @@ static int next_yaml(struct yaml_reader *reader, struct arena *arena, struct jso
 {
     struct builder first = {.reader = reader, .arena = arena, .marker_line = SIZE_MAX, .err = err};
     struct builder b = first;
-    if (!reader->parser && begin_yaml(&b) < 0)
+    if (!reader->parser)
+        reader->parser = begin_yaml(&b);
+    yaml_parser_t *parser = reader->parser;
+    if (!parser)
         return -1;
     while (reader->state == YAML_READS_YAML) {
-        int rc = step(&b);
+        int rc = step(&b, parser);
         if (rc < 0)
             return -1;
         if (rc > 0 && !json_is(b.root, JSON_NULL)) {

@@ -1,8 +1,8 @@
 /*
  * Writing YAML in block style.
  *
- * A string stands plain when the reader of kubectl takes it for a string, else in quotes; text of several
- * lines is a literal block (|). What is written is a safe subset of YAML 1.1 and 1.2.
+ * A string stands plain when the reader of kubectl takes it for a string, else in quotes; text of
+ * several lines is a literal block (|). What is written is a safe subset of YAML 1.1 and 1.2.
  */
 #include "base/utf8.h"
 #include "json/yaml.h"
@@ -15,8 +15,8 @@ enum {
 
 /* ---- strings ---- */
 
-/* What libyaml's reader takes, and what is no line break in YAML 1.1. Tabs are allowed in quotes, but no
- * one sees them there. */
+/* What libyaml's reader takes, and what is no line break in YAML 1.1. Tabs are allowed in quotes,
+ * but no one sees them there. */
 static bool is_printable(uint32_t code)
 {
     if (code < 0x80)
@@ -26,7 +26,7 @@ static bool is_printable(uint32_t code)
     return code != 0xFFFE && code != 0xFFFF;
 }
 
-/* Whether all characters are printable, line ends aside if `lines` allows them, and the bytes UTF-8. */
+/* Whether it is UTF-8 and all characters are printable, or line ends where `lines` allows them. */
 static bool is_clean(struct str text, bool lines)
 {
     while (text.len > 0) {
@@ -45,8 +45,8 @@ static bool is_one_of(char c, const char *set)
 }
 
 /*
- * Dates and base-60 numbers (1:20) are strings for kubectl, which writes them in quotes all the same,
- * because other readers of YAML 1.1 take them for what they look like.
+ * Dates and base-60 numbers (1:20) are strings for kubectl, which writes them in quotes all the
+ * same, because other readers of YAML 1.1 take them for what they look like.
  */
 static bool looks_like_time(struct str text)
 {
@@ -123,9 +123,8 @@ static void write_double_quoted(struct buf *buf, struct str text)
 
 static void write_one_line(struct buf *buf, struct str text)
 {
-    if (text.len > 0 && !is_clean(text, false))
-        write_double_quoted(buf, text);
-    else if (yaml_scalar_resolve(text).kind != YAML_SCALAR_STRING || looks_like_time(text))
+    if (!is_clean(text, false) || yaml_scalar_resolve(text).kind != YAML_SCALAR_STRING ||
+        looks_like_time(text))
         write_double_quoted(buf, text);
     else if (!can_be_plain(text))
         write_single_quoted(buf, text);
@@ -133,10 +132,10 @@ static void write_one_line(struct buf *buf, struct str text)
         buf_put(buf, text);
 }
 
-/* Whether a literal block says the same: several lines, the first of which shows the indentation. */
+/* Whether a literal block says the same: several lines, and the first shows the indentation. */
 static bool can_be_literal(struct str text)
 {
-    return str_find(text, '\n') > 0 && text.ptr[0] != ' ' && is_clean(text, true);
+    return str_find(text, '\n') > 0 && !str_starts_with(text, STR(" ")) && is_clean(text, true);
 }
 
 static void write_blanks(struct buf *buf, size_t count)
@@ -148,7 +147,7 @@ static void write_blanks(struct buf *buf, size_t count)
     buf->len += count;
 }
 
-/* The lines that are not empty are indented. The line end that the caller writes is the last one. */
+/* Lines that are not empty are indented. The line end that the caller writes is the last one. */
 static void write_literal(struct buf *buf, struct str text, size_t indent)
 {
     size_t ends = 0;
