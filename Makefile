@@ -159,6 +159,10 @@ coverage: unit-build-coverage ## unit tests with gcovr's figures, in build/cover
 e2e: all ## kubectl against a real control plane with fake nodes
 	@hack/tap e2e hack/e2e
 
+.PHONY: e2e-node
+e2e-node: all ## the image in pods on a real node, installed as the documentation says
+	@hack/tap e2e-node hack/e2e-node
+
 # ---- Fuzzing -------------------------------------------------------------------------------------
 
 .PHONY: fuzz-replay
@@ -224,6 +228,12 @@ compile_commands.json:
 			"\"-std=gnu17\", \"-Wall\", \"-Wextra\", \"-Ishared\", \"-I.\", \"-D_GNU_SOURCE\"," \
 			"\"-DCALLBOARD_VERSION=\\\"$(VERSION)\\\"\", \"-c\", \"$$f\"]}"; separator=,; \
 	done; echo ']'; } > $@
+
+# ---- Container image -----------------------------------------------------------------------------
+
+.PHONY: image
+image: all ## the one container image, by buildah: build/image/callboard-VERSION.tar
+	@hack/image $(VERSION) $(PROGRAMS)
 
 # ---- Local cluster and demo ----------------------------------------------------------------------
 

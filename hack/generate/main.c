@@ -53,8 +53,9 @@ static void write_catalog(struct buf *out)
 
 static void write_commands(struct buf *out)
 {
-    buf_put(out, STR("<!-- Generated from the programs' flags by `make generate`; do not edit. -->\n"
-                     "# Commands\n\n"));
+    buf_put(out,
+            STR("<!-- Generated from the programs' flags by `make generate`; do not edit. -->\n"
+                "# Commands\n\n"));
     flags_write_markdown(&options_program, out);
 }
 
