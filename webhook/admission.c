@@ -1,6 +1,7 @@
 /* From an AdmissionReview to its answer. */
 #include "webhook/admission.h"
 
+#include "base/utf8.h"
 #include "json/base64.h"
 #include "json/patch.h"
 
@@ -8,6 +9,7 @@ enum {
     WARNINGS_MAX = 16,     /* more than a user reads */
     WARNING_LEN_MAX = 256, /* longer ones the apiserver may cut (types.go, Warnings) */
     PATCH_TEXT_MAX = 8 * 1024 * 1024,
+    MESSAGE_LEN_MAX = 32 * 1024, /* about, of a denial; the causes say all */
 };
 
 struct review {
@@ -75,15 +77,16 @@ static void deny(struct review *review, int code, const char *reason, struct str
 }
 
 /* What needs no look: other operations, subresources, and objects that are going away, whose
- * finalizers must never be blocked. */
+ * finalizers must never be blocked. Whether one is going away is what the stored object says: what is
+ * sent can say anything. */
 static bool is_passed_over(const struct review *review, struct str operation)
 {
     if (str_eq(operation, STR("DELETE")) || str_eq(operation, STR("CONNECT")))
         return true;
     if (text_at(review->request, STR("subResource")).len > 0)
         return true;
-    return text_at(json_path(review->request, "object", "metadata", NULL), STR("deletionTimestamp"))
-               .len > 0;
+    const struct json *stored = json_path(review->request, "oldObject", "metadata", NULL);
+    return text_at(stored, STR("deletionTimestamp")).len > 0;
 }
 
 static bool make_patch(struct review *review, const struct json *before,
@@ -114,7 +117,7 @@ static bool judge(struct review *review, struct admission_outcome *outcome)
             return false;
     }
     policy_validate(subject, &outcome->findings);
-    return !outcome->findings.errors.out_of_memory;
+    return !outcome->findings.errors.out_of_memory && !outcome->findings.warnings.out_of_memory;
 }
 
 static int decide(struct review *review, const struct catalog *catalog, struct arena *arena,
@@ -187,18 +190,30 @@ static void write_causes(struct buf *out, const struct err_list *errors)
     buf_put_char(out, ']');
 }
 
+/* A text that was made for the answer. Without it, for want of memory, there is none. */
+static struct str finished(struct buf *out, const struct buf *text)
+{
+    out->failed = out->failed || buf_failed(text);
+    return buf_str(text);
+}
+
 /* As errors.NewInvalid of k8s.io/apimachinery words it, for clients that show only the message. */
-static struct str invalid_message(const struct admission_outcome *outcome, struct arena *arena)
+static struct str invalid_message(struct buf *out, const struct admission_outcome *outcome,
+                                  struct arena *arena)
 {
     const struct err_list *errors = &outcome->findings.errors;
+    size_t listed = 0;
     struct buf text;
-    buf_init(&text, arena_mem(arena), 256 * 1024);
+    buf_init(&text, arena_mem(arena), 4 * MESSAGE_LEN_MAX);
     buf_printf(&text, "%s.%s \"%" PRIstr "\" is invalid: ", outcome->kind->kind,
                outcome->kind->group, STR_ARG(outcome->name));
-    for (const struct err_item *item = errors->first; item; item = item->next)
-        buf_printf(&text, "%s%" PRIstr ": %" PRIstr, item == errors->first ? "" : "; ",
-                   STR_ARG(item->field), STR_ARG(item->message));
-    return buf_failed(&text) ? STR("the object is invalid") : buf_str(&text);
+    for (const struct err_item *e = errors->first; e && text.len < MESSAGE_LEN_MAX; e = e->next)
+        buf_printf(&text, "%s%" PRIstr ": %" PRIstr, listed++ ? "; " : "", STR_ARG(e->field),
+                   STR_ARG(e->message));
+    size_t found = errors->count + errors->dropped;
+    if (listed < found)
+        buf_printf(&text, "; and %zu more errors", found - listed);
+    return finished(out, &text);
 }
 
 static void write_denial(struct buf *out, const struct review *review,
@@ -213,7 +228,7 @@ static void write_denial(struct buf *out, const struct review *review,
         return;
     }
     buf_put(out, STR(",\"code\":422,\"reason\":\"Invalid\""));
-    write_member(out, "message", invalid_message(outcome, arena));
+    write_member(out, "message", invalid_message(out, outcome, arena));
     buf_put(out, STR(",\"details\":{\"kind\":"));
     json_write_str(out, str_from_cstr(outcome->kind->kind));
     write_member(out, "group", str_from_cstr(outcome->kind->group));
@@ -228,11 +243,8 @@ static void write_warnings(struct buf *out, const struct err_list *warnings, str
     for (const struct err_item *w = warnings->first; w && count < WARNINGS_MAX; w = w->next) {
         struct str text =
             arena_printf(arena, "%" PRIstr ": %" PRIstr, STR_ARG(w->field), STR_ARG(w->message));
-        if (text.len > WARNING_LEN_MAX) {
-            text.len = WARNING_LEN_MAX;
-            while (text.len > 0 && ((unsigned char)text.ptr[text.len] & 0xC0) == 0x80)
-                text.len--;
-        }
+        out->failed = out->failed || !str_is_set(text);
+        text = utf8_cut(text, WARNING_LEN_MAX);
         buf_put(out, count++ ? STR(",") : STR(",\"warnings\":["));
         json_write_str(out, text);
     }
@@ -262,7 +274,7 @@ static void write_audit(struct buf *out, const struct review *review,
         buf_put(&text, STR("allowed"));
     }
     buf_printf(out, ",\"auditAnnotations\":{\"%s\":", mutate ? "mutation" : "validation");
-    json_write_str(out, buf_str(&text));
+    json_write_str(out, finished(out, &text));
     if (mutate && outcome->decision == ADMISSION_ALLOWED &&
         review->subject.operation == POLICY_CREATE)
         write_member(out, "correlation-id", outcome->uid);

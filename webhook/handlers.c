@@ -5,7 +5,11 @@
 
 #include <stdio.h>
 
-enum { ANSWER_MAX = 16 * 1024 * 1024, METRICS_TEXT_MAX = 1024 * 1024 };
+enum {
+    ANSWER_MAX = 16 * 1024 * 1024,
+    FAILURE_MAX = 16 * 1024,
+    METRICS_TEXT_MAX = 1024 * 1024,
+};
 
 /* ---- Metrics ---- */
 
@@ -175,6 +179,26 @@ static void log_review(struct handlers *h, enum admission_phase phase,
                   LOG_UINT("changes", outcome->patch_operations));
 }
 
+/* Of a Status kube-apiserver shows the message to the user, of any other body nothing. */
+static void answer_failure(const struct err *err, const struct http_request *request,
+                           struct http_response *response)
+{
+    struct buf out;
+    buf_init(&out, arena_mem(request->arena), FAILURE_MAX);
+    buf_printf(&out,
+               "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},"
+               "\"status\":\"Failure\",\"code\":%d,\"message\":",
+               err->code);
+    json_write_str(&out, str_from_cstr(err->message));
+    buf_put(&out, STR("}\n"));
+    response->status = err->code;
+    response->content_type = "application/json";
+    if (buf_failed(&out))
+        http_response_set_text(response, request, err->code, "%s", err->message);
+    else
+        response->body = buf_str(&out);
+}
+
 static void answer_review(struct handlers *h, enum admission_phase phase,
                           const struct http_request *request, struct http_response *response)
 {
@@ -187,7 +211,7 @@ static void answer_review(struct handlers *h, enum admission_phase phase,
     int result =
         admission_answer(phase, request->body, catalog, request->arena, &out, &outcome, &err);
     if (result < 0) {
-        http_response_set_text(response, request, err.code, "%s", err.message);
+        answer_failure(&err, request, response);
     } else {
         response->status = 200;
         response->content_type = "application/json";

@@ -37,10 +37,10 @@ static bool grow(struct buf *buf, size_t need)
     char *ptr = mem_alloc(buf->mem, cap);
     if (!ptr)
         return false;
-    if (buf->len > 0)
+    if (buf->ptr) {
         memcpy(ptr, buf->ptr, buf->len);
-    if (buf->ptr)
         mem_free(buf->mem, buf->ptr, buf->cap);
+    }
     buf->ptr = ptr;
     buf->cap = cap;
     return true;

@@ -14,12 +14,13 @@ int str_cmp(struct str a, struct str b)
 
 bool str_starts_with(struct str s, struct str prefix)
 {
-    return s.len >= prefix.len && str_eq(str_sub(s, 0, prefix.len), prefix);
+    return prefix.len == 0 || (s.len >= prefix.len && memcmp(s.ptr, prefix.ptr, prefix.len) == 0);
 }
 
 bool str_ends_with(struct str s, struct str suffix)
 {
-    return s.len >= suffix.len && str_eq(str_sub(s, s.len - suffix.len, suffix.len), suffix);
+    return suffix.len == 0 ||
+           (s.len >= suffix.len && memcmp(s.ptr + s.len - suffix.len, suffix.ptr, suffix.len) == 0);
 }
 
 ptrdiff_t str_find(struct str s, char c)

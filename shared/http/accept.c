@@ -53,14 +53,11 @@ static enum outcome accept_failed(struct http_server *server, int error)
 
 static enum outcome accept_one(struct http_server *server)
 {
-    struct sockaddr_storage address;
-    socklen_t size = sizeof(address);
-    int fd = accept4(server->listener.fd, (struct sockaddr *)&address, &size,
-                     SOCK_CLOEXEC | SOCK_NONBLOCK);
+    int fd = accept4(server->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0)
         return accept_failed(server, errno);
     unsigned index = conn_assign(&server->registry, now(server));
-    if (!mhd_worker_take(&server->workers[index], fd, (struct sockaddr *)&address, size)) {
+    if (!worker_hand_over(&server->workers[index], fd)) {
         conn_unassign(&server->registry, index);
         conn_count_out_of_memory(&server->registry);
     }

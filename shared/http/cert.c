@@ -263,7 +263,7 @@ int cert_source_open_dir(const char *dir, const struct clock *clock, struct cert
             return err_set(err, 500, "folder of the certificate: the path is too long");
         }
     }
-    struct cert_pair *pair;
+    struct cert_pair *pair = NULL;
     read_marks(source, source->marks);
     if (pair_load(source, &pair, err) < 0) {
         cert_source_close(source);
@@ -291,7 +291,7 @@ int cert_source_open_pem(struct str cert, struct str key, const struct clock *cl
 int cert_source_replace(struct cert_source *source, struct str cert, struct str key,
                         struct err *err)
 {
-    struct cert_pair *pair;
+    struct cert_pair *pair = NULL;
     if (pair_make(cert, key, &pair, err) < 0)
         return -1;
     put_in_place(source, pair);
@@ -306,7 +306,7 @@ int cert_source_refresh(struct cert_source *source, struct err *err)
     read_marks(source, marks);
     if (marks_equal(marks, source->marks))
         return 0;
-    struct cert_pair *pair;
+    struct cert_pair *pair = NULL;
     struct err problem;
     int rc = pair_load(source, &pair, &problem);
     /* Files that change while they are read may be of different pairs: the next call sees them

@@ -63,7 +63,6 @@ static void set_phase(struct conn_registry *registry, struct conn *conn, enum co
                       int64_t now_ns)
 {
     const struct conn_timeouts *timeouts = &registry->timeouts;
-    int64_t request_deadline_ns = conn->request.start_ns + timeouts->request_ns;
     registry->in_flight -= is_in_flight(conn->phase);
     registry->in_flight += is_in_flight(phase);
     conn->phase = phase;
@@ -78,14 +77,15 @@ static void set_phase(struct conn_registry *registry, struct conn *conn, enum co
         conn->knows_bytes = false;
         break;
     case CONN_HEADERS:
+        conn->request_deadline_ns = now_ns + timeouts->request_ns;
         conn->deadline_ns = now_ns + timeouts->header_ns;
-        if (conn->deadline_ns > request_deadline_ns)
-            conn->deadline_ns = request_deadline_ns;
+        if (conn->deadline_ns > conn->request_deadline_ns)
+            conn->deadline_ns = conn->request_deadline_ns;
         conn->has_had_request = true;
         break;
     case CONN_BODY:
     case CONN_ANSWER:
-        conn->deadline_ns = request_deadline_ns;
+        conn->deadline_ns = conn->request_deadline_ns;
         break;
     }
 }
@@ -122,8 +122,7 @@ void conn_add(struct conn_registry *registry, struct conn *conn, enum conn_phase
               int64_t now_ns)
 {
     lock(registry);
-    if (registry->pending > 0)
-        registry->pending--;
+    registry->pending--;
     conn->next = registry->conns;
     if (conn->next)
         conn->next->prev = conn;
@@ -160,16 +159,30 @@ void conn_remove(struct conn_registry *registry, struct conn *conn)
 
 /* ---- ending ---- */
 
-static void cut(struct conn *conn)
+static void shut(struct conn *conn)
 {
     shutdown(conn->fd, SHUT_RDWR);
     conn->end = CONN_CUT;
 }
 
-static void end_idle(struct conn *conn)
+static void shut_reading(struct conn *conn)
 {
     shutdown(conn->fd, SHUT_RD);
     conn->end = CONN_READ_SHUT;
+}
+
+/*
+ * In the handshake reading alone is shut at first. libmicrohttpd (0.9.75, call_handlers) forgets a
+ * connection whose end in both directions it learns together with a part of a TLS record: GnuTLS
+ * then asks to be called again, and nothing calls it. What is left after that is shut by the next
+ * look at deadlines.
+ */
+static void cut(struct conn *conn)
+{
+    if (conn->end == CONN_OPEN && (conn->phase == CONN_HANDSHAKE || conn->phase == CONN_IDLE))
+        shut_reading(conn);
+    else
+        shut(conn);
 }
 
 /* How well `conn` is suited to be cut for room: 0 not at all. */
@@ -207,10 +220,7 @@ static bool evict_locked(struct conn_registry *registry, int64_t now_ns)
     if (!victim)
         return false;
     registry->stats.evicted++;
-    if (victim->phase == CONN_IDLE)
-        end_idle(victim);
-    else
-        cut(victim);
+    cut(victim);
     return true;
 }
 
@@ -253,8 +263,7 @@ unsigned conn_assign(struct conn_registry *registry, int64_t now_ns)
 void conn_unassign(struct conn_registry *registry, unsigned worker)
 {
     lock(registry);
-    if (registry->pending > 0)
-        registry->pending--;
+    registry->pending--;
     forget_load(registry, worker);
     unlock(registry);
 }
@@ -286,42 +295,31 @@ static void watch_idle(struct conn_registry *registry, struct conn *conn, int64_
 static void expire(struct conn_registry *registry, struct conn *conn)
 {
     struct http_server_stats *stats = &registry->stats;
-    switch (conn->phase) {
-    case CONN_HANDSHAKE:
-    case CONN_LINE:
-    case CONN_HEADERS:
-        stats->expired_header++;
-        cut(conn);
-        break;
-    case CONN_BODY:
-    case CONN_ANSWER:
-        stats->expired_request++;
-        cut(conn);
-        break;
-    case CONN_IDLE:
-        if (conn->end == CONN_READ_SHUT) {
-            /* Half of a request line was there: the worker waits for the rest. */
-            cut(conn);
+    /* One that is read-shut is counted already. */
+    if (conn->end == CONN_OPEN) {
+        switch (conn->phase) {
+        case CONN_HANDSHAKE:
+        case CONN_LINE:
+        case CONN_HEADERS:
+            stats->expired_header++;
+            break;
+        case CONN_BODY:
+        case CONN_ANSWER:
+            stats->expired_request++;
+            break;
+        case CONN_IDLE:
+            stats->expired_idle++;
             break;
         }
-        stats->expired_idle++;
-        end_idle(conn);
-        break;
     }
+    cut(conn);
 }
 
-/* Connections that libmicrohttpd lost between being handed over and being announced (it had no
- * memory) would count as pending for ever. */
-static void forget_lost(struct conn_registry *registry)
+/* Shut for reading, and still there a look later: the worker waits for the rest of what it has. */
+static bool is_left_over(const struct conn *conn)
 {
-    bool is_still = registry->stats.accepted == registry->accepted_before &&
-                    registry->pending == registry->pending_before;
-    if (is_still && registry->pending > 0) {
-        registry->pending = 0;
-        signal_room(registry);
-    }
-    registry->accepted_before = registry->stats.accepted;
-    registry->pending_before = registry->pending;
+    return conn->end == CONN_READ_SHUT &&
+           (conn->phase == CONN_IDLE || conn->phase == CONN_HANDSHAKE);
 }
 
 void conn_expire(struct conn_registry *registry, int64_t now_ns)
@@ -330,12 +328,11 @@ void conn_expire(struct conn_registry *registry, int64_t now_ns)
     for (struct conn *conn = registry->conns; conn; conn = conn->next) {
         if (conn->end == CONN_CUT)
             continue;
-        if (now_ns > conn->deadline_ns || (conn->phase == CONN_IDLE && conn->end != CONN_OPEN))
+        if (now_ns > conn->deadline_ns || is_left_over(conn))
             expire(registry, conn);
         else if (conn->phase == CONN_IDLE)
             watch_idle(registry, conn, now_ns);
     }
-    forget_lost(registry);
     unlock(registry);
 }
 
@@ -348,14 +345,9 @@ void conn_close_idle(struct conn_registry *registry, unsigned stage)
         bool is_unused = !conn->has_had_request;
         if (conn->end == CONN_CUT)
             continue;
-        if (conn->phase == CONN_IDLE && (!is_unused || stage >= STAGE_UNUSED)) {
-            if (conn->end == CONN_OPEN)
-                end_idle(conn);
-            else
-                cut(conn);
-        } else if (conn->phase == CONN_HANDSHAKE && stage >= STAGE_HANDSHAKE) {
+        if ((conn->phase == CONN_IDLE && (!is_unused || stage >= STAGE_UNUSED)) ||
+            (conn->phase == CONN_HANDSHAKE && stage >= STAGE_HANDSHAKE))
             cut(conn);
-        }
     }
     unlock(registry);
 }

@@ -19,7 +19,7 @@
 #define HTTP_CONN_H
 
 #include "http/listen.h"
-#include "http/refusal.h"
+#include "http/request.h"
 #include "http/server.h"
 
 #include <pthread.h>
@@ -39,23 +39,6 @@ enum conn_end {
     CONN_CUT,
 };
 
-/* The request that a connection is at; belongs to the worker thread. */
-struct conn_request {
-    bool has_begun; /* its headers were looked at */
-    bool has_nul;   /* in its path or query */
-    bool is_answered;
-    const struct http_route *route;
-    struct request_memory *memory;
-    struct refusal refusal; /* status 0: none so far */
-    struct str method;
-    struct str path;
-    uint64_t id;
-    int64_t start_ns;
-    size_t body_max;
-    size_t received;      /* bytes of the body, kept or thrown away */
-    size_t response_size; /* bytes of the body */
-};
-
 struct conn {
     /* Under the registry's lock. */
     struct conn *prev;
@@ -69,8 +52,10 @@ struct conn {
     uint64_t bytes; /* received by the kernel when the connection was last looked at idle */
     int64_t since_ns;
     int64_t deadline_ns;
+    int64_t request_deadline_ns;
     /* The worker thread's own. */
     void *owner; /* of the library's callbacks */
+    bool is_shaking_hands;
     const struct cert_pair *cert;
     struct str peer;
     char peer_text[ADDRESS_TEXT_SIZE];
@@ -97,8 +82,6 @@ struct conn_registry {
     size_t in_flight;
     size_t load[CONN_WORKERS_MAX]; /* connections of a worker, those handed over included */
     size_t pending;                /* handed over, not yet in `conns` */
-    size_t pending_before;         /* at the last expiry, for those that were lost on the way */
-    uint64_t accepted_before;
     bool wants_room;
     struct http_server_stats stats; /* the counters */
 };

@@ -19,14 +19,10 @@
 
 #include <microhttpd.h>
 #include <string.h>
-#include <strings.h>
 
 /* libmicrohttpd's pool of a connection: the request's and the answer's headers and the read
  * buffer. */
 enum { CONNECTION_MEMORY = 16 * 1024 };
-
-/* Bytes of a refused body that are read and thrown away. */
-enum { DISCARD_MAX = 64 * 1024 * 1024 };
 
 /* TLS 1.3 and 1.2 with forward secrecy and authenticated encryption; curves and ciphers that Go's
  * and OpenSSL's clients offer. */
@@ -46,7 +42,7 @@ static int64_t now(const struct http_server *server)
 
 static struct http_server *server_of(const struct conn *conn)
 {
-    return ((struct mhd_worker *)conn->owner)->server;
+    return ((const struct mhd *)conn->owner)->server;
 }
 
 /* ---- connections ---- */
@@ -67,6 +63,14 @@ static struct conn *conn_of_session(gnutls_session_t session)
     return connection ? conn_of(connection) : NULL;
 }
 
+static void end_handshake(struct conn *conn)
+{
+    struct mhd *mhd = conn->owner;
+    mhd->handshakes -= conn->is_shaking_hands;
+    mhd->idle_runs = 0;
+    conn->is_shaking_hands = false;
+}
+
 static int on_handshake(gnutls_session_t session, unsigned type, unsigned when, unsigned incoming,
                         const gnutls_datum_t *message)
 {
@@ -74,8 +78,9 @@ static int on_handshake(gnutls_session_t session, unsigned type, unsigned when, 
     (void)when;
     (void)message;
     struct conn *conn = conn_of_session(session);
-    if (incoming && conn) {
+    if (incoming && conn && conn->is_shaking_hands) {
         struct http_server *server = server_of(conn);
+        end_handshake(conn);
         conn_enter(&server->registry, conn, CONN_IDLE, now(server));
     }
     return 0;
@@ -102,8 +107,11 @@ static int on_certificate(gnutls_session_t session, const gnutls_datum_t *ca_nam
     return 0;
 }
 
-static void watch_handshake(struct MHD_Connection *connection)
+static void begin_handshake(struct MHD_Connection *connection, struct conn *conn)
 {
+    struct mhd *mhd = conn->owner;
+    mhd->handshakes++;
+    conn->is_shaking_hands = true;
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
     if (info)
@@ -111,25 +119,26 @@ static void watch_handshake(struct MHD_Connection *connection)
                                            GNUTLS_HOOK_POST, on_handshake);
 }
 
-static void connection_started(struct mhd_worker *worker, struct MHD_Connection *connection,
+static void connection_started(struct mhd *mhd, struct MHD_Connection *connection,
                                void **socket_context)
 {
-    struct http_server *server = worker->server;
+    struct http_server *server = mhd->server;
+    mhd->is_registered = true;
     int fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
     struct conn *conn = mem_alloc(server->config.mem, sizeof(*conn));
     if (!conn) {
-        conn_unassign(&server->registry, worker->index);
+        conn_unassign(&server->registry, mhd->index);
         conn_count_out_of_memory(&server->registry);
         shutdown(fd, SHUT_RDWR);
         return;
     }
-    *conn = (struct conn){.fd = fd, .worker = worker->index, .owner = worker};
+    *conn = (struct conn){.fd = fd, .worker = mhd->index, .owner = mhd};
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
     conn->peer = address_print(info->client_addr, conn->peer_text);
     *socket_context = conn;
     if (server->config.cert)
-        watch_handshake(connection);
+        begin_handshake(connection, conn);
     conn_add(&server->registry, conn, server->config.cert ? CONN_HANDSHAKE : CONN_IDLE,
              now(server));
 }
@@ -139,6 +148,7 @@ static void connection_closed(struct http_server *server, struct conn *conn)
 {
     if (!conn)
         return;
+    end_handshake(conn);
     conn_remove(&server->registry, conn);
     cert_pair_release(conn->cert);
     mem_free(server->config.mem, conn, sizeof(*conn));
@@ -147,113 +157,38 @@ static void connection_closed(struct http_server *server, struct conn *conn)
 static void on_connection(void *cls, struct MHD_Connection *connection, void **socket_context,
                           enum MHD_ConnectionNotificationCode code)
 {
-    struct mhd_worker *worker = cls;
+    struct mhd *mhd = cls;
     if (code == MHD_CONNECTION_NOTIFY_STARTED)
-        connection_started(worker, connection, socket_context);
+        connection_started(mhd, connection, socket_context);
     else
-        connection_closed(worker->server, *socket_context);
+        connection_closed(mhd->server, *socket_context);
 }
 
 /* ---- the beginning of a request ---- */
 
 static void *on_request_line(void *cls, const char *uri, struct MHD_Connection *connection)
 {
-    struct mhd_worker *worker = cls;
-    struct http_server *server = worker->server;
+    struct mhd *mhd = cls;
+    struct http_server *server = mhd->server;
     struct conn *conn = conn_of(connection);
     if (!conn)
         return NULL;
     struct conn_request *request = &conn->request;
-    request->has_begun = false;
-    request->is_answered = false;
-    request->route = NULL;
-    request->refusal.status = 0;
-    request->received = 0;
-    request->response_size = 0;
-    request->start_ns = now(server);
-    request->id = atomic_fetch_add(&server->last_id, 1) + 1;
+    mhd->idle_runs = 0;
+    request_reset(request, atomic_fetch_add(&server->last_id, 1) + 1, now(server));
     /* The library would decode it to the end of a C string: "/mutate%00x" would be "/mutate". */
     request->has_nul = strstr(uri, "%00") != NULL;
     conn_enter(&server->registry, conn, CONN_HEADERS, request->start_ns);
     return conn;
 }
 
-/* How the body is delimited, and whether the client waits to be asked for it. */
-struct framing {
-    unsigned lengths; /* headers Content-Length */
-    unsigned encodings;
-    bool is_chunked;
-    bool expects_continue;
-    uint64_t length;
-};
-
-static enum MHD_Result read_framing_header(void *cls, enum MHD_ValueKind kind, const char *name,
-                                           const char *value)
+static enum MHD_Result read_header(void *cls, enum MHD_ValueKind kind, const char *name,
+                                   const char *value)
 {
     (void)kind;
-    struct framing *framing = cls;
-    if (!value)
-        return MHD_YES;
-    if (strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0) {
-        int64_t length = 0;
-        str_to_int64(str_from_cstr(value), &length);
-        framing->lengths++;
-        framing->length = (uint64_t)length;
-    } else if (strcasecmp(name, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0) {
-        framing->encodings++;
-        framing->is_chunked = strcasecmp(value, "chunked") == 0;
-    } else if (strcasecmp(name, MHD_HTTP_HEADER_EXPECT) == 0) {
-        framing->expects_continue = strcasecmp(value, "100-continue") == 0;
-    }
+    if (value)
+        framing_add_header(cls, name, value);
     return MHD_YES;
-}
-
-/* RFC 9112, section 6.3: what is ambiguous could be a request smuggled past a proxy. */
-static void check_framing(struct refusal *refusal, const struct framing *framing, struct str method)
-{
-    bool has_content =
-        str_eq_cstr(method, "POST") || str_eq_cstr(method, "PUT") || str_eq_cstr(method, "PATCH");
-    if (framing->lengths + framing->encodings > 1)
-        refusal_set(refusal, 400, "more than one header says how long the body is");
-    else if (framing->encodings == 1 && !framing->is_chunked)
-        refusal_set(refusal, 501, "the only transfer encoding that is known is chunked");
-    else if (has_content && framing->lengths + framing->encodings == 0)
-        refusal_set(refusal, 411, "a Content-Length or chunked encoding is needed");
-    refusal->must_end = refusal->at_once = refusal->status != 0;
-}
-
-static void refuse_large(struct conn_request *request)
-{
-    refusal_set(&request->refusal, 413, "the body is larger than %zu bytes", request->body_max);
-}
-
-static void refuse_no_memory(struct conn *conn)
-{
-    refusal_set(&conn->request.refusal, 503,
-                "the server has no memory for this request now; try again");
-    conn_count_out_of_memory(&server_of(conn)->registry);
-}
-
-static void choose_route(struct conn *conn, const struct framing *framing)
-{
-    struct http_server *server = server_of(conn);
-    const struct http_server_config *config = &server->config;
-    struct conn_request *request = &conn->request;
-    request->route =
-        route_find(config->routes, config->route_count, request->method, request->path);
-    if (!request->route) {
-        refusal_no_route(&request->refusal, config->routes, config->route_count, request->path);
-        return;
-    }
-    request->body_max = request->route->max_body ? request->route->max_body : config->max_body;
-    if (framing->length > request->body_max) {
-        refuse_large(request);
-        return;
-    }
-    size_t body_max = framing->lengths ? (size_t)framing->length : request->body_max;
-    request->memory = memory_pool_take(&server->memory, body_max);
-    if (!request->memory)
-        refuse_no_memory(conn);
 }
 
 static enum MHD_Result send_refusal(struct MHD_Connection *connection, struct conn *conn);
@@ -261,58 +196,15 @@ static enum MHD_Result send_refusal(struct MHD_Connection *connection, struct co
 static enum MHD_Result begin(struct MHD_Connection *connection, struct conn *conn, const char *url,
                              const char *method)
 {
+    struct http_server *server = server_of(conn);
     struct conn_request *request = &conn->request;
     struct framing framing = {0};
     request->has_begun = true;
     request->method = str_from_cstr(method);
     request->path = str_from_cstr(url);
-    conn_enter(&server_of(conn)->registry, conn, CONN_BODY, now(server_of(conn)));
-    MHD_get_connection_values(connection, MHD_HEADER_KIND, read_framing_header, &framing);
-    check_framing(&request->refusal, &framing, request->method);
-    if (request->refusal.status == 0 && request->has_nul)
-        refusal_set(&request->refusal, 400, "the path or the query has a NUL");
-    if (request->refusal.status == 0)
-        choose_route(conn, &framing);
-    if (request->refusal.status != 0 &&
-        (request->refusal.at_once || framing.expects_continue || framing.length > DISCARD_MAX))
-        return send_refusal(connection, conn);
-    return MHD_YES;
-}
-
-/* ---- the body ---- */
-
-static void drop_memory(struct conn *conn)
-{
-    memory_pool_give(&server_of(conn)->memory, conn->request.memory);
-    conn->request.memory = NULL;
-}
-
-/* A buffer doubles up to half of its maximum and then takes what each piece needs; a body that has
- * come so far gets the rest at once, lest each piece copy all that came before. */
-static void keep(struct buf *body, struct str piece)
-{
-    if (body->cap > body->max / 2)
-        buf_reserve(body, body->max - body->len);
-    buf_put(body, piece);
-}
-
-/* False when so much of a refused body has come that the client will not stop. */
-static bool receive(struct conn *conn, struct str piece)
-{
-    struct conn_request *request = &conn->request;
-    request->received += piece.len;
-    if (request->refusal.status != 0)
-        return request->received <= DISCARD_MAX;
-    if (request->received > request->body_max) {
-        refuse_large(request);
-    } else {
-        keep(&request->memory->body, piece);
-        if (buf_failed(&request->memory->body))
-            refuse_no_memory(conn);
-    }
-    if (request->refusal.status != 0)
-        drop_memory(conn);
-    return true;
+    conn_enter(&server->registry, conn, CONN_BODY, now(server));
+    MHD_get_connection_values(connection, MHD_HEADER_KIND, read_header, &framing);
+    return request_judge(request, server, &framing) ? MHD_YES : send_refusal(connection, conn);
 }
 
 /* ---- the answer ---- */
@@ -320,6 +212,7 @@ static bool receive(struct conn *conn, struct str piece)
 static enum MHD_Result queue(struct MHD_Connection *connection, struct conn *conn,
                              const struct http_response *answer, bool is_last)
 {
+    is_last = is_last || atomic_load(&server_of(conn)->is_draining);
     /* The library does not write to what it is told to be persistent. */
     struct MHD_Response *response = MHD_create_response_from_buffer(
         answer->body.len, (void *)(uintptr_t)answer->body.ptr, MHD_RESPMEM_PERSISTENT);
@@ -343,12 +236,11 @@ static enum MHD_Result queue(struct MHD_Connection *connection, struct conn *con
     return result;
 }
 
-/* Whether this answer must be the last one of its connection. */
+/* Whether the connection is being ended, so that this answer must be its last. */
 static bool enter_answer(struct conn *conn)
 {
     struct http_server *server = server_of(conn);
-    bool is_open = conn_enter(&server->registry, conn, CONN_ANSWER, now(server));
-    return !is_open || atomic_load(&server->is_draining);
+    return !conn_enter(&server->registry, conn, CONN_ANSWER, now(server));
 }
 
 static enum MHD_Result send_refusal(struct MHD_Connection *connection, struct conn *conn)
@@ -396,27 +288,22 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
                                   const char *method, const char *version, const char *upload,
                                   size_t *upload_size, void **con_cls)
 {
-    (void)cls;
     (void)version;
+    struct mhd *mhd = cls;
     struct conn *conn = *con_cls;
     if (!conn)
         return MHD_NO;
+    struct http_server *server = mhd->server;
     struct conn_request *request = &conn->request;
+    mhd->idle_runs = 0;
     if (!request->has_begun)
         return begin(connection, conn, url, method);
     if (*upload_size > 0) {
-        bool goes_on = receive(conn, (struct str){upload, *upload_size});
+        struct str piece = {upload, *upload_size};
         *upload_size = 0;
-        return goes_on ? MHD_YES : MHD_NO;
+        return request_receive(request, server, piece) ? MHD_YES : MHD_NO;
     }
-    struct http_server *server = server_of(conn);
-    int64_t timeout_ns = server->registry.timeouts.request_ns;
-    if (now(server) - request->start_ns > timeout_ns) {
-        drop_memory(conn);
-        refusal_set(&request->refusal, 408, "the request was not complete within %lld ms",
-                    (long long)(timeout_ns / CLOCK_NS_PER_MS));
-        request->refusal.must_end = true;
-    }
+    request_check_time(request, server, now(server));
     return request->refusal.status != 0 ? send_refusal(connection, conn)
                                         : call_handler(connection, conn);
 }
@@ -455,7 +342,7 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
     if (!conn)
         return;
     report(connection, conn, code != MHD_REQUEST_TERMINATED_COMPLETED_OK);
-    drop_memory(conn);
+    request_drop_memory(&conn->request, server_of(conn));
     conn_enter(&server_of(conn)->registry, conn, CONN_IDLE, now(server_of(conn)));
 }
 
@@ -480,13 +367,11 @@ struct str http_request_query(const struct http_request *request, const char *na
     return (struct str){value ? value : "", value ? size : 0};
 }
 
-/* ---- workers ---- */
+/* ---- the daemon ---- */
 
-int mhd_worker_start(struct mhd_worker *worker, struct http_server *server, unsigned index,
-                     struct err *err)
+int mhd_open(struct mhd *mhd, struct http_server *server, unsigned index, struct err *err)
 {
-    *worker = (struct mhd_worker){.server = server, .index = index};
-    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_NO_LISTEN_SOCKET;
+    *mhd = (struct mhd){.server = server, .index = index};
     const struct MHD_OptionItem tls_options[] = {
         {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)tls_priorities},
         {MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)(uintptr_t)on_certificate},
@@ -494,28 +379,57 @@ int mhd_worker_start(struct mhd_worker *worker, struct http_server *server, unsi
     };
     const struct MHD_OptionItem no_options[] = {{MHD_OPTION_END, 0, NULL}};
     bool has_tls = server->config.cert != NULL;
-    worker->daemon = MHD_start_daemon(
-        flags | (has_tls ? MHD_USE_TLS : 0), 0, NULL, NULL, on_request, worker,
-        /* The accepting thread keeps the limit; this one is never reached. */
-        MHD_OPTION_CONNECTION_LIMIT, server->config.max_connections + 1024U,
+    mhd->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | (has_tls ? MHD_USE_TLS : 0), 0, NULL, NULL,
+        on_request, mhd,
+        /* The accepting thread keeps the limit, for all workers together. */
+        MHD_OPTION_CONNECTION_LIMIT, server->config.max_connections,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_STRICT_FOR_CLIENT,
-        1, MHD_OPTION_NOTIFY_CONNECTION, on_connection, worker, MHD_OPTION_URI_LOG_CALLBACK,
-        on_request_line, worker, MHD_OPTION_NOTIFY_COMPLETED, on_completed, worker,
-        MHD_OPTION_ARRAY, has_tls ? tls_options : no_options, MHD_OPTION_END);
-    if (!worker->daemon)
-        return err_set(err, 500, "libmicrohttpd could not start a worker thread");
+        1, MHD_OPTION_NOTIFY_CONNECTION, on_connection, mhd, MHD_OPTION_URI_LOG_CALLBACK,
+        on_request_line, mhd, MHD_OPTION_NOTIFY_COMPLETED, on_completed, mhd, MHD_OPTION_ARRAY,
+        has_tls ? tls_options : no_options, MHD_OPTION_END);
+    if (!mhd->daemon)
+        return err_set(err, 500, "libmicrohttpd could not start a worker");
     return 0;
 }
 
-bool mhd_worker_take(struct mhd_worker *worker, int fd, const struct sockaddr *address,
-                     socklen_t size)
+void mhd_close(struct mhd *mhd)
 {
-    return MHD_add_connection(worker->daemon, fd, address, size) == MHD_YES;
+    MHD_stop_daemon(mhd->daemon);
 }
 
-void mhd_worker_stop(struct mhd_worker *worker)
+int mhd_fd(const struct mhd *mhd)
 {
-    if (worker->daemon)
-        MHD_stop_daemon(worker->daemon);
-    worker->daemon = NULL;
+    return MHD_get_daemon_info(mhd->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+}
+
+/*
+ * While a handshake waits for the client, the library (0.9.75, MHD_run_tls_handshake_) believes that
+ * there is more to read and wants to be called again and again, which would burn a processor for as
+ * long as a client likes. After some calls in a row without a callback there is a pause, the longer
+ * the more handshakes each call has to look at; what a client sends ends it.
+ */
+int mhd_run(struct mhd *mhd)
+{
+    enum { IDLE_RUNS_MAX = 16, HANDSHAKES_PER_MS = 16 };
+    MHD_UNSIGNED_LONG_LONG timeout_ms;
+    MHD_run(mhd->daemon);
+    if (MHD_get_timeout(mhd->daemon, &timeout_ms) != MHD_YES)
+        return -1;
+    if (timeout_ms > 0)
+        return timeout_ms < INT32_MAX ? (int)timeout_ms : INT32_MAX;
+    if (mhd->handshakes == 0)
+        return 0;
+    mhd->idle_runs++;
+    return mhd->idle_runs > IDLE_RUNS_MAX ? 1 + (int)(mhd->handshakes / HANDSHAKES_PER_MS) : 0;
+}
+
+void mhd_take(struct mhd *mhd, int fd, const struct sockaddr *address, socklen_t size)
+{
+    mhd->is_registered = false;
+    /* A connection that was registered leaves the registry by itself when taking it fails later. */
+    if (MHD_add_connection(mhd->daemon, fd, address, size) != MHD_YES && !mhd->is_registered) {
+        conn_unassign(&mhd->server->registry, mhd->index);
+        conn_count_out_of_memory(&mhd->server->registry);
+    }
 }

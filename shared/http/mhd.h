@@ -1,11 +1,12 @@
 /*
- * The workers: each is a thread of libmicrohttpd with an epoll loop of its own, which gets its
- * connections from the accepting thread. Only http/mhd.c includes the library's header.
+ * The connections of one worker, as libmicrohttpd handles them: only http/mhd.c includes its header.
  *
  * One daemon per worker and an own accepting thread instead of the library's pool, because (0.9.75)
  * MHD_quiesce_daemon() of a pool can abort the process when a worker takes the listening socket out
  * of its epoll set at the same time, and because a pool's workers race for connections: some get
- * most of them.
+ * most of them. Why the thread is not the library's either: see http/worker.h.
+ *
+ * All but mhd_open() and mhd_close() are for the worker's thread.
  */
 #ifndef HTTP_MHD_H
 #define HTTP_MHD_H
@@ -17,19 +18,26 @@
 struct MHD_Daemon;
 struct http_server;
 
-struct mhd_worker {
+struct mhd {
     struct http_server *server;
     struct MHD_Daemon *daemon;
-    unsigned index;
+    unsigned index;      /* of the worker */
+    bool is_registered;  /* the connection that is being taken */
+    unsigned handshakes; /* connections in their handshake */
+    unsigned idle_runs;  /* of mhd_run() in a row, without a callback */
 };
 
-int mhd_worker_start(struct mhd_worker *worker, struct http_server *server, unsigned index,
-                     struct err *err);
-/* Hands over a connection; its descriptor is the worker's from now on, also when the result is
- * false because it could not be taken. */
-bool mhd_worker_take(struct mhd_worker *worker, int fd, const struct sockaddr *address,
-                     socklen_t size);
-/* Cuts what is left and ends the thread. Accepts a worker that was not started. */
-void mhd_worker_stop(struct mhd_worker *worker);
+int mhd_open(struct mhd *mhd, struct http_server *server, unsigned index, struct err *err);
+/* Cuts the connections that are left, calling on_access for their requests. */
+void mhd_close(struct mhd *mhd);
+
+/* Readable when there is something to do. */
+int mhd_fd(const struct mhd *mhd);
+/* Does what is to be done, never waits. The milliseconds after which it must be called again even
+ * when mhd_fd() is not readable, or -1. */
+int mhd_run(struct mhd *mhd);
+/* Adds a connection that conn_assign() has counted. Its descriptor is the library's from now on; it
+ * is closed when the connection cannot be taken. */
+void mhd_take(struct mhd *mhd, int fd, const struct sockaddr *address, socklen_t size);
 
 #endif

@@ -14,7 +14,6 @@ enum { REFUSAL_BODY_MAX = 512, REFUSAL_ALLOW_MAX = 64 };
 struct refusal {
     int status;    /* 0: none */
     bool must_end; /* the connection cannot be used any more */
-    bool at_once;  /* without reading the body */
     size_t size;
     char body[REFUSAL_BODY_MAX];
     char allow[REFUSAL_ALLOW_MAX]; /* the header Allow of 405, or "" */

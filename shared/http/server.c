@@ -117,13 +117,13 @@ no_listener:
 static void stop_workers(struct http_server *server)
 {
     for (unsigned i = 0; i < server->config.threads; i++)
-        mhd_worker_stop(&server->workers[i]);
+        worker_stop(&server->workers[i]);
 }
 
 static int start_threads(struct http_server *server, struct err *err)
 {
     for (unsigned i = 0; i < server->config.threads; i++) {
-        if (mhd_worker_start(&server->workers[i], server, i, err) < 0)
+        if (worker_start(&server->workers[i], server, i, err) < 0)
             return -1;
     }
     return acceptor_start(&server->acceptor, err);

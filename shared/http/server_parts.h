@@ -8,7 +8,7 @@
 #include "http/accept.h"
 #include "http/conn.h"
 #include "http/memory.h"
-#include "http/mhd.h"
+#include "http/worker.h"
 
 struct http_server {
     struct http_server_config config; /* with the defaults filled in */
@@ -16,7 +16,7 @@ struct http_server {
     struct conn_registry registry;
     struct memory_pool memory;
     struct acceptor acceptor;
-    struct mhd_worker workers[CONN_WORKERS_MAX];
+    struct worker workers[CONN_WORKERS_MAX];
     uint16_t port;
     atomic_bool is_draining;
     atomic_uint_fast64_t last_id; /* of a request */

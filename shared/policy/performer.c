@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 #define HARDWARE_PATH "spec.hardwareRequirements"
-#define NO_KEY ((struct str){NULL, 0})
+#define NO_KEY        ((struct str){NULL, 0})
 
 /* ---- Defaults ---- */
 
@@ -42,9 +42,9 @@ struct rules {
     struct err_list *warnings;
 };
 
-#define REFUSE(rules, path, reason, ...)                                                            \
+#define REFUSE(rules, path, reason, ...) \
     report((rules)->errors, (rules)->object, path, NO_KEY, reason, __VA_ARGS__)
-#define WARN(rules, path, ...)                                                                      \
+#define WARN(rules, path, ...) \
     report((rules)->warnings, (rules)->object, path, NO_KEY, ERR_INVALID, __VA_ARGS__)
 
 static bool wants_gpu(const struct performer_hardware *hardware)
@@ -52,22 +52,37 @@ static bool wants_gpu(const struct performer_hardware *hardware)
     return hardware->gpu_count.value > 0 || hardware->gpu_share.is_set;
 }
 
+enum { NAMES_LEN_MAX = 512 }; /* of a list of names in a message */
+
+/* Adds a name of at most 253 bytes, or, when there are too many, an ellipsis in its place. */
+static bool add_name(struct buf *buf, struct str name)
+{
+    buf_put(buf, buf->len ? STR(", ") : STR(""));
+    bool fits = buf->len + name.len <= NAMES_LEN_MAX;
+    buf_put(buf, fits ? name : STR("…"));
+    return fits;
+}
+
+static struct str finished(struct rules *rules, const struct buf *buf)
+{
+    rules->errors->out_of_memory = rules->errors->out_of_memory || buf_failed(buf);
+    return buf_str(buf);
+}
+
 /* "nvidia-a10, nvidia-a100, …" for a message. */
 static struct str list_names(struct rules *rules, const void *first, size_t count, size_t stride)
 {
     struct buf buf;
-    buf_init(&buf, arena_mem(rules->arena), 1024);
+    buf_init(&buf, arena_mem(rules->arena), 2 * NAMES_LEN_MAX);
+    if (count == 0)
+        return STR("none");
     for (size_t i = 0; i < count; i++) {
         /* `name` is the first member of what the catalog lists. */
         const struct str *name = (const void *)((const char *)first + i * stride);
-        if (buf.len + name->len + 8 > buf.max) {
-            buf_put(&buf, STR(", …"));
+        if (!add_name(&buf, *name))
             break;
-        }
-        buf_put(&buf, i ? STR(", ") : STR(""));
-        buf_put(&buf, *name);
     }
-    return buf_str(&buf);
+    return finished(rules, &buf);
 }
 
 static void check_gpu_type(struct rules *rules)
@@ -115,7 +130,8 @@ static void check_gpu_amounts(struct rules *rules)
         {HARDWARE_PATH ".gpuMemory", "gpuMemory", hardware->gpu_memory != NULL},
         {HARDWARE_PATH ".cudaVersion", "cudaVersion", str_is_set(hardware->cuda_version)},
     };
-    bool explicitly_none = hardware->gpu_count.is_set && !wants_gpu(hardware);
+    bool explicitly_none =
+        hardware->gpu_count.is_set && hardware->gpu_count.value == 0 && !hardware->gpu_share.is_set;
     for (size_t i = 0; explicitly_none && i < sizeof(needs_gpu) / sizeof(needs_gpu[0]); i++) {
         if (needs_gpu[i].is_set)
             REFUSE(rules, needs_gpu[i].path, ERR_FORBIDDEN,
@@ -131,7 +147,7 @@ static void check_gpu_resources(struct rules *rules, const char *member)
     const struct performer_hardware *hardware = &rules->spec->hardware;
     char path[64];
     snprintf(path, sizeof(path), "spec.resources.%s", member);
-    JSON_EACH(amount, json_get(rules->spec->resources, str_from_cstr(member))) {
+    JSON_EACH (amount, json_get(rules->spec->resources, str_from_cstr(member))) {
         struct str name = json_key(amount);
         struct quantity q;
         int64_t count = 0;
@@ -157,7 +173,7 @@ static void check_gpu_resources(struct rules *rules, const char *member)
 
 static bool lists(const struct json *names, struct str name)
 {
-    JSON_EACH(entry, names) {
+    JSON_EACH (entry, names) {
         if (str_eq(json_str(entry), name))
             return true;
     }
@@ -171,15 +187,16 @@ static void check_runtime_class(struct rules *rules, const struct tee *tee)
         lists(tee->runtime_classes, given))
         return;
     struct buf classes;
-    buf_init(&classes, arena_mem(rules->arena), 1024);
-    JSON_EACH(entry, tee->runtime_classes) {
-        buf_printf(&classes, "%s\"%" PRIstr "\"", classes.len ? ", " : "",
-                   STR_ARG(json_str(entry)));
+    buf_init(&classes, arena_mem(rules->arena), 2 * NAMES_LEN_MAX);
+    JSON_EACH (entry, tee->runtime_classes) {
+        if (!add_name(&classes, json_str(entry)))
+            break;
     }
+    struct str known = finished(rules, &classes);
     REFUSE(rules, "spec.scheduling.runtimeClass", ERR_NOT_SUPPORTED,
            "Unsupported value: \"%" PRIstr "\": it does not run pods in %" PRIstr
            "; supported values: %" PRIstr "; remove the field to get the first one",
-           STR_ARG(given), STR_ARG(tee->name), STR_ARG(buf_str(&classes)));
+           STR_ARG(given), STR_ARG(tee->name), STR_ARG(known));
 }
 
 static void check_tee(struct rules *rules)
@@ -215,9 +232,9 @@ static void check_tee(struct rules *rules)
 static void check_label_conflict(struct rules *rules, const struct json *labels, const char *path,
                                  const struct json *others, const char *origin)
 {
-    JSON_EACH(label, labels) {
+    JSON_EACH (label, labels) {
         struct str wanted = json_str(label), other = json_str(json_get(others, json_key(label)));
-        if (str_is_set(other) && !str_eq(wanted, other))
+        if (str_is_set(wanted) && str_is_set(other) && !str_eq(wanted, other))
             report(rules->errors, rules->object, path, json_key(label), ERR_INVALID,
                    "Invalid value: \"%" PRIstr "\": %s wants \"%" PRIstr
                    "\" for the same label, so no node can fit; make them the same or remove one",
@@ -244,11 +261,13 @@ static void check_labels(struct rules *rules)
 static void check_environment(struct rules *rules)
 {
     const struct performer_config *config = &rules->spec->config;
-    JSON_EACH(source, config->environment_from) {
+    JSON_EACH (source, config->environment_from) {
         struct str name = json_str(json_get(source, STR("name")));
-        if (json_get(config->environment, name))
-            report(rules->errors, rules->object, "spec.config.environment", name, ERR_DUPLICATE,
-                   "Duplicate value: environmentFrom sets the same variable; remove one of the two");
+        const struct json *same = json_get(config->environment, name);
+        if (str_is_set(name) && same && same->type != JSON_NULL)
+            report(
+                rules->errors, rules->object, "spec.config.environment", name, ERR_DUPLICATE,
+                "Duplicate value: environmentFrom sets the same variable; remove one of the two");
     }
 }
 
@@ -264,8 +283,9 @@ static void warn_of_image(struct rules *rules)
              "has no tag, which means \"latest\": what runs changes without notice; name a version "
              "or a digest");
     else if (str_eq(ref.tag, STR("latest")))
-        WARN(rules, "spec.image",
-             "has the tag \"latest\": what runs changes without notice; name a version or a digest");
+        WARN(
+            rules, "spec.image",
+            "has the tag \"latest\": what runs changes without notice; name a version or a digest");
 }
 
 static void warn_of_limits(struct rules *rules)

@@ -65,8 +65,8 @@ static bool guard_annotations(struct policy_object *subject, struct json *metada
             continue;
         }
         struct json *annotations = child_object(metadata, STR("annotations"), subject->arena);
-        if (!annotations || !json_set(annotations, guarded_annotations[i],
-                                      json_new_str(subject->arena, value)))
+        if (!annotations ||
+            !json_set(annotations, guarded_annotations[i], json_new_str(subject->arena, value)))
             return false;
     }
     return true;
@@ -76,7 +76,9 @@ static bool add_finalizer(struct policy_object *subject, struct json *metadata)
 {
     struct str finalizer = str_from_cstr(subject->kind->finalizer);
     struct json *list = json_get(metadata, STR("finalizers"));
-    JSON_EACH(entry, list) {
+    if (list && list->type != JSON_ARRAY && list->type != JSON_NULL)
+        return true; /* reported by policy_validate() */
+    JSON_EACH (entry, list) {
         if (str_eq(json_str(entry), finalizer))
             return true;
     }
@@ -139,8 +141,8 @@ static void check_prefix(const struct policy_object *subject, struct str prefix,
                prefix.len, kind->max_name_len - added.len);
         return;
     }
-    struct str name = arena_printf(subject->arena, "%" PRIstr "%" PRIstr, STR_ARG(prefix),
-                                   STR_ARG(added));
+    struct str name =
+        arena_printf(subject->arena, "%" PRIstr "%" PRIstr, STR_ARG(prefix), STR_ARG(added));
     if (!str_is_set(name))
         errors->out_of_memory = true;
     else if (!format_is_valid(kind->name_format, name))
@@ -175,8 +177,7 @@ static void check_name(const struct policy_object *subject, struct err_list *err
 /* Another mutating webhook may have run after ours. */
 static void check_guarded(const struct policy_object *subject, struct err_list *errors)
 {
-    const struct json *annotations =
-        json_path(subject->object, "metadata", "annotations", NULL);
+    const struct json *annotations = json_path(subject->object, "metadata", "annotations", NULL);
     for (size_t i = 0; i < GUARDED_COUNT; i++) {
         struct str found = json_str(json_get(annotations, guarded_annotations[i]));
         bool known = subject->operation == POLICY_UPDATE || i == 0;

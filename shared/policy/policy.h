@@ -20,7 +20,7 @@ enum policy_operation {
 struct policy_object {
     const struct kind *kind;
     enum policy_operation operation;
-    struct json *object;     /* policy_default() changes it in place */
+    struct json *object;       /* policy_default() changes it in place */
     const struct json *before; /* the stored version for POLICY_UPDATE, else NULL */
     /* Who asks; absent offline, where nothing is written in anybody's name. */
     struct str user;
@@ -48,7 +48,7 @@ void policy_validate(const struct policy_object *subject, struct policy_findings
  * Annotations that say who asked and under which id it is logged. The webhook writes them at CREATE and
  * keeps them afterwards; nobody else can.
  */
-#define ANNOTATION_INITIATED_BY "callboard.dev/initiated-by"
+#define ANNOTATION_INITIATED_BY   "callboard.dev/initiated-by"
 #define ANNOTATION_CORRELATION_ID "callboard.dev/correlation-id"
 
 #endif

@@ -5,11 +5,12 @@
 
 enum { PATH_DEPTH_MAX = 16 };
 
-static bool is_reported(const struct err_list *list, const struct path *path)
+static bool is_reported(struct err_list *list, const struct path *path)
 {
     if (!list->first)
         return false;
     struct str field = path_print(path, list->arena);
+    list->out_of_memory = list->out_of_memory || !str_is_set(field);
     for (const struct err_item *item = list->first; item; item = item->next) {
         if (str_eq(item->field, field))
             return true;

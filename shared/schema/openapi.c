@@ -131,7 +131,8 @@ static bool describe_type(const struct schema *schema, struct json *out, struct 
     case SCHEMA_QUANTITY:
         return describe_quantity(out, arena);
     case SCHEMA_TIME:
-        return put_text(out, "type", "string", arena) && put_text(out, "format", "date-time", arena);
+        return put_text(out, "type", "string", arena) &&
+               put_text(out, "format", "date-time", arena);
     case SCHEMA_OBJECT:
         if (schema->flags & SCHEMA_METADATA)
             return put_text(out, "type", "object", arena);

@@ -2,10 +2,10 @@
 #include "schema/schema.h"
 
 #include "base/clock.h"
+#include "base/utf8.h"
 #include "schema/quantity.h"
 
 #include <stdio.h>
-
 
 enum { MAX_SUGGESTIONS = 64, SHOWN_VALUE_MAX = 80 };
 
@@ -28,18 +28,15 @@ static struct json *member(const struct json *object, const char *name)
 /* ---- Messages ---- */
 
 /* The value as it stands in a message: quoted, cut, without control characters; never a secret. */
-static const char *shown(const struct schema *schema, const struct json *value, char *to, size_t size)
+static const char *shown(const struct schema *schema, const struct json *value, char *to,
+                         size_t size)
 {
     if (schema->flags & SCHEMA_SECRET)
         return "(hidden)";
     struct str s = {value->text, value->len};
     bool string = value->type == JSON_STRING;
     bool cut = s.len > SHOWN_VALUE_MAX;
-    if (cut) {
-        s.len = SHOWN_VALUE_MAX;
-        while (s.len > 0 && ((unsigned char)s.ptr[s.len] & 0xC0) == 0x80)
-            s.len--;
-    }
+    s = utf8_cut(s, SHOWN_VALUE_MAX);
     size_t n = 0;
     if (string)
         to[n++] = '"';
@@ -192,13 +189,14 @@ static bool validate_integer(const struct walk *walk, const struct schema *schem
     if ((schema->min != 0 || schema->max != 0) && (n < schema->min || n > schema->max)) {
         if (schema->max == INT64_MAX || schema->max == INT32_MAX)
             err_list_add(walk->errors, path, value->line, ERR_INVALID,
-                         "Invalid value: %lld: must be %lld or more%s", (long long)n,
-                         (long long)schema->min,
+                         "Invalid value: %s: must be %lld or more%s",
+                         shown(schema, value, buffer, sizeof(buffer)), (long long)schema->min,
                          n > schema->max ? ", and less than 2147483648" : "");
         else
             err_list_add(walk->errors, path, value->line, ERR_INVALID,
-                         "Invalid value: %lld: must be from %lld to %lld", (long long)n,
-                         (long long)schema->min, (long long)schema->max);
+                         "Invalid value: %s: must be from %lld to %lld",
+                         shown(schema, value, buffer, sizeof(buffer)), (long long)schema->min,
+                         (long long)schema->max);
         return false;
     }
     return true;
@@ -224,16 +222,21 @@ static bool validate_quantity(const struct walk *walk, const struct schema *sche
                               const struct json *value, const struct path *path)
 {
     struct quantity q;
+    int64_t whole;
     char buffer[2 * SHOWN_VALUE_MAX];
-    bool good = quantity_from_json(value, &q);
-    if (good && quantity_sign(q) >= 0)
-        return true;
-    err_list_add(walk->errors, path, value->line, ERR_INVALID, "Invalid value: %s: %s",
-                 shown(schema, value, buffer, sizeof(buffer)),
-                 good ? "must not be negative"
-                      : "must be a quantity: a number with an optional suffix such as m, k, M, G, "
-                        "Ki, Mi or Gi");
-    return false;
+    const char *rule = NULL;
+    if (!quantity_from_json(value, &q))
+        rule =
+            "must be a quantity: a number with an optional suffix such as m, k, M, G, Ki, Mi or Gi";
+    else if (quantity_sign(q) < 0)
+        rule = "must not be negative";
+    else if (value->type == JSON_NUMBER && !json_int64(value, &whole))
+        /* The CRD says "integer or string", as those of Kubernetes do. */
+        rule = "must be in quotes when it is no whole number";
+    if (rule)
+        err_list_add(walk->errors, path, value->line, ERR_INVALID, "Invalid value: %s: %s",
+                     shown(schema, value, buffer, sizeof(buffer)), rule);
+    return !rule;
 }
 
 static bool validate_time(const struct walk *walk, const struct schema *schema,
@@ -283,7 +286,7 @@ static bool validate_object(const struct walk *walk, const struct schema *schema
         }
     }
     if (walk->unknown == SCHEMA_UNKNOWN_REFUSED) {
-        JSON_EACH(found, value) {
+        JSON_EACH (found, value) {
             if (!schema_field(schema, json_key(found))) {
                 report_unknown(walk, schema, found, path);
                 good = false;
@@ -312,19 +315,34 @@ static bool validate_count(const struct walk *walk, const struct schema *schema,
     return true;
 }
 
+static void report_key(const struct walk *walk, enum schema_format name, const struct json *entry,
+                       const struct path *path)
+{
+    const struct format *format = format_get(name);
+    struct str key = utf8_cut(json_key(entry), SHOWN_VALUE_MAX);
+    if (format->max_len > 0 && entry->key_len > format->max_len)
+        err_list_add(walk->errors, path, entry->line, ERR_TOO_LONG,
+                     "Too long: the key \"%" PRIstr "…\" has %u bytes and may have at most %zu",
+                     STR_ARG(key), entry->key_len, format->max_len);
+    else
+        err_list_add(walk->errors, path, entry->line, ERR_INVALID,
+                     "Invalid value: the key \"%" PRIstr "%s\" %s", STR_ARG(key),
+                     key.len < entry->key_len ? "…" : "", format->rule);
+}
+
 static bool validate_map(const struct walk *walk, const struct schema *schema,
                          const struct json *value, const struct path *path)
 {
     if (!validate_count(walk, schema, value, path))
         return false;
     bool good = true;
-    JSON_EACH(entry, value) {
+    JSON_EACH (entry, value) {
         struct path at = path_field(path, json_key(entry));
+        /* The apiserver drops it before anybody sees the object (structural/defaulting/prune.go). */
+        if (json_is(entry, JSON_NULL))
+            continue;
         if (!format_is_valid(schema->key_format, json_key(entry))) {
-            err_list_add(walk->errors, &at, entry->line, ERR_INVALID,
-                         "Invalid value: the key \"%.*s\" %s", SHOWN_VALUE_MAX < entry->key_len
-                         ? SHOWN_VALUE_MAX : (int)entry->key_len, entry->key,
-                         format_get(schema->key_format)->rule);
+            report_key(walk, schema->key_format, entry, &at);
             good = false;
         }
         good = validate(walk, schema->item, entry, &at) && good;
@@ -333,31 +351,34 @@ static bool validate_map(const struct walk *walk, const struct schema *schema,
 }
 
 /* What tells the entries of a list apart: the entry itself in a set, a field of it in a keyed list. */
-static struct str entry_key(const struct schema *schema, const struct json *entry)
+static const struct json *entry_key(const struct schema *schema, const struct json *entry)
 {
-    return json_str(schema->list_key ? member(entry, schema->list_key) : entry);
+    return schema->list_key ? member(entry, schema->list_key) : entry;
 }
 
 static bool validate_unique(const struct walk *walk, const struct schema *schema,
                             const struct json *value, const struct path *path)
 {
+    const char *name = schema->list_key;
+    const struct schema *row =
+        name ? schema_field(schema->item, str_from_cstr(name)) : schema->item;
     bool good = true;
     size_t index = 0;
-    JSON_EACH(entry, value) {
+    JSON_EACH (entry, value) {
         struct path at = path_index(path, index++);
-        struct str key = entry_key(schema, entry);
-        for (const struct json *before = value->first; before != entry && key.ptr;
-             before = before->next) {
-            if (!str_eq(key, entry_key(schema, before)))
-                continue;
-            struct path key_at =
-                schema->list_key ? path_field(&at, str_from_cstr(schema->list_key)) : at;
-            err_list_add(walk->errors, &key_at, entry->line, ERR_DUPLICATE,
-                         "Duplicate value: \"%.*s\" is already in the list",
-                         key.len > SHOWN_VALUE_MAX ? SHOWN_VALUE_MAX : (int)key.len, key.ptr);
-            good = false;
-            break;
-        }
+        const struct json *key = entry_key(schema, entry), *before = value->first;
+        if (!key || !type_fits(row->type, key))
+            continue;
+        while (before != entry && !json_equal(key, entry_key(schema, before)))
+            before = before->next;
+        if (before == entry)
+            continue;
+        struct path key_at = name ? path_field(&at, str_from_cstr(name)) : at;
+        char buffer[2 * SHOWN_VALUE_MAX];
+        err_list_add(walk->errors, &key_at, key->line, ERR_DUPLICATE,
+                     "Duplicate value: %s is already in the list",
+                     shown(row, key, buffer, sizeof(buffer)));
+        good = false;
     }
     return good;
 }
@@ -369,12 +390,12 @@ static bool validate_list(const struct walk *walk, const struct schema *schema,
         return false;
     bool good = true;
     size_t index = 0;
-    JSON_EACH(entry, value) {
+    JSON_EACH (entry, value) {
         struct path at = path_index(path, index++);
         good = validate(walk, schema->item, entry, &at) && good;
     }
-    if (good && (schema->list_key || (schema->flags & SCHEMA_SET)))
-        good = validate_unique(walk, schema, value, path);
+    if (schema->list_key || (schema->flags & SCHEMA_SET))
+        good = validate_unique(walk, schema, value, path) && good;
     return good;
 }
 
@@ -461,7 +482,7 @@ bool schema_default(const struct schema *schema, struct json *value, struct aren
                    (schema->type == SCHEMA_LIST && json_is(value, JSON_ARRAY));
     if (!entries || schema->item->type != SCHEMA_OBJECT)
         return true;
-    JSON_EACH(entry, value) {
+    JSON_EACH (entry, value) {
         if (!schema_default(schema->item, entry, arena))
             return false;
     }
@@ -502,7 +523,7 @@ static bool decode_list(const struct schema *schema, const struct json *value, v
     if (!list.items)
         return false;
     unsigned char *item = list.items;
-    JSON_EACH(entry, value) {
+    JSON_EACH (entry, value) {
         if (!schema_decode(schema->item, entry, item, arena))
             return false;
         item += schema->size;

@@ -17,8 +17,8 @@
 #ifndef SCHEMA_SCHEMA_H
 #define SCHEMA_SCHEMA_H
 
-#include "json/json.h"
 #include "schema/format.h"
+#include "json/json.h"
 
 enum schema_type {
     SCHEMA_STRING = 0, /* decodes to struct str */
@@ -29,19 +29,19 @@ enum schema_type {
     SCHEMA_TIME,       /* RFC 3339; to struct str */
     SCHEMA_OBJECT,     /* `fields`; to a nested struct. Without fields: any object, kept as it is */
     SCHEMA_MAP,        /* string keys, each value is an `item`; to const struct json * */
-    SCHEMA_LIST,       /* of `item`s; objects to struct schema_list, others to const struct json * */
-    SCHEMA_ANY,        /* anything, kept as it is; to const struct json * */
+    SCHEMA_LIST, /* of `item`s; objects to struct schema_list, others to const struct json * */
+    SCHEMA_ANY,  /* anything, kept as it is; to const struct json * */
 };
 
 enum schema_flag {
     SCHEMA_REQUIRED = 1 << 0,
-    SCHEMA_IMMUTABLE = 1 << 1, /* once set it may not change */
-    SCHEMA_SECRET = 1 << 2,    /* the value may be confidential: it is never shown in a message */
-    SCHEMA_SET = 1 << 3,       /* a list of scalars without repetition */
-    SCHEMA_NO_DECODE = 1 << 4, /* has no place in the C struct */
-    SCHEMA_METADATA = 1 << 5,  /* ObjectMeta, which the apiserver checks: the CRD only names it */
-    SCHEMA_STATUS = 1 << 6,    /* written by the controller through the status subresource */
-    SCHEMA_WHOLE = 1 << 7,     /* an object that decodes to const struct json *, not to a struct */
+    SCHEMA_IMMUTABLE = 1 << 1,  /* once set it may not change */
+    SCHEMA_SECRET = 1 << 2,     /* the value may be confidential: it is never shown in a message */
+    SCHEMA_SET = 1 << 3,        /* a list of scalars without repetition */
+    SCHEMA_NO_DECODE = 1 << 4,  /* has no place in the C struct */
+    SCHEMA_METADATA = 1 << 5,   /* ObjectMeta, which the apiserver checks: the CRD only names it */
+    SCHEMA_STATUS = 1 << 6,     /* written by the controller through the status subresource */
+    SCHEMA_WHOLE = 1 << 7,      /* an object that decodes to const struct json *, not to a struct */
     SCHEMA_POLICY_MAX = 1 << 8, /* the greatest number of entries is checked by the kind's rules */
 };
 
@@ -73,19 +73,19 @@ struct schema {
     const char *def;               /* default, as JSON */
     int64_t min, max;              /* of a number; unlimited when both are 0 */
     uint32_t min_len;              /* of a string, bytes; of a list or a map, entries */
-    uint32_t max_len;              /* the same; 0 = the format's own limit, or SCHEMA_MAX_… below */
-    const struct schema *fields;   /* of an object; a row without name ends them */
-    const struct schema *item;     /* of a list or a map */
-    const char *list_key;          /* a list of objects that are told apart by this field */
+    uint32_t max_len;            /* the same; 0 = the format's own limit, or SCHEMA_MAX_… below */
+    const struct schema *fields; /* of an object; a row without name ends them */
+    const struct schema *item;   /* of a list or a map */
+    const char *list_key;        /* a list of objects that are told apart by this field */
     schema_check *check;
-    size_t offset;                 /* in the C struct of the object */
-    size_t size;                   /* of the element's C struct, for a list of objects */
+    size_t offset; /* in the C struct of the object */
+    size_t size;   /* of the element's C struct, for a list of objects */
 };
 
 /* Where a row's value goes: AT(struct performer, image). */
 #define SCHEMA_AT(type, member) .offset = offsetof(type, member)
 /* The same for a list of objects with its element type. */
-#define SCHEMA_LIST_AT(type, member, element)                                                       \
+#define SCHEMA_LIST_AT(type, member, element) \
     .offset = offsetof(type, member), .size = sizeof(element)
 
 enum {
@@ -101,8 +101,7 @@ enum schema_unknown {
 /* Reports everything that is wrong with `value`. `path` is where it is (NULL for the root). True when
  * nothing was found, so that the caller may decode and check further rules. */
 bool schema_validate(const struct schema *schema, const struct json *value,
-                     enum schema_unknown unknown, const struct path *path,
-                     struct err_list *errors);
+                     enum schema_unknown unknown, const struct path *path, struct err_list *errors);
 
 /* Adds the defaults below `value` in place. False without memory. */
 bool schema_default(const struct schema *schema, struct json *value, struct arena *arena);

@@ -1,9 +1,9 @@
 /* Reading, sharing and searching the catalog of hardware. */
 #include "types/catalog.h"
 
-#include "json/yaml.h"
 #include "schema/schema.h"
 #include "types/pod.h"
+#include "json/yaml.h"
 
 #include <stdatomic.h>
 
@@ -108,10 +108,7 @@ static const struct schema catalog_fields[] = {
      .type = SCHEMA_LIST,
      .item = &any_item,
      .text = "Types of node that can be reserved."},
-    {.name = "images",
-     .type = SCHEMA_LIST,
-     .item = &any_item,
-     .text = "Images for environments."},
+    {.name = "images", .type = SCHEMA_LIST, .item = &any_item, .text = "Images for environments."},
     {0},
 };
 static const struct schema catalog_schema = {.type = SCHEMA_OBJECT, .fields = catalog_fields};
@@ -132,9 +129,8 @@ static int first_error(const struct err_list *errors, struct err *err)
     if (!errors->first)
         return err_no_memory(err, "reading the catalog");
     const struct err_item *item = errors->first;
-    err_set(err, 422, "line %u: %" PRIstr ": %" PRIstr, item->line, STR_ARG(item->field),
-            STR_ARG(item->message));
-    return -1;
+    return err_set(err, 422, "line %u: %" PRIstr "%s%" PRIstr, item->line, STR_ARG(item->field),
+                   item->field.len ? ": " : "", STR_ARG(item->message));
 }
 
 static bool fill(struct catalog *catalog, const struct json *root, struct arena *arena)
@@ -146,14 +142,18 @@ static bool fill(struct catalog *catalog, const struct json *root, struct arena 
     catalog->tees = ARENA_NEW_ARRAY(arena, struct tee, tee_count);
     if (!catalog->gpu_types || !catalog->tees)
         return false;
-    JSON_EACH(entry, gpus) {
+    JSON_EACH (entry, gpus) {
+        if (json_is(entry, JSON_NULL))
+            continue;
         struct gpu_type *type = &catalog->gpu_types[catalog->gpu_type_count++];
         if (!schema_decode(&gpu_type_item, entry, type, arena))
             return false;
         type->name = json_key(entry);
         json_int64(json_get(entry, STR("minMemoryMiB")), &type->min_memory_mib);
     }
-    JSON_EACH(entry, tees) {
+    JSON_EACH (entry, tees) {
+        if (json_is(entry, JSON_NULL))
+            continue;
         struct tee *tee = &catalog->tees[catalog->tee_count++];
         if (!schema_decode(&tee_item, entry, tee, arena))
             return false;
@@ -162,20 +162,30 @@ static bool fill(struct catalog *catalog, const struct json *root, struct arena 
     return true;
 }
 
+/* The only document of a text. */
+static struct json *read_one(struct str text, struct arena *arena, struct err *err)
+{
+    struct json *root = NULL, *second = NULL;
+    struct yaml_reader reader;
+    yaml_reader_init(&reader, text, &json_limits_default);
+    int found = yaml_reader_next(&reader, arena, &root, err);
+    if (found == 0)
+        err_set(err, 422, "the catalog is empty");
+    int more = found > 0 ? yaml_reader_next(&reader, arena, &second, err) : 0;
+    if (more > 0)
+        err_set(err, 422, "line %u: the catalog must be one document", second->line);
+    yaml_reader_done(&reader);
+    return found > 0 && more == 0 ? root : NULL;
+}
+
 static int parse(struct catalog_owner *owner, struct str text, struct err *err)
 {
     struct str own = arena_copy(&owner->arena, text);
     if (!str_is_set(own))
         return err_no_memory(err, "reading the catalog");
-    struct json *root = NULL;
-    struct yaml_reader reader;
-    yaml_reader_init(&reader, own, &json_limits_default);
-    int found = yaml_reader_next(&reader, &owner->arena, &root, err);
-    yaml_reader_done(&reader);
-    if (found < 0)
+    struct json *root = read_one(own, &owner->arena, err);
+    if (!root)
         return -1;
-    if (found == 0)
-        return err_set(err, 422, "the catalog is empty");
     struct err_list errors;
     err_list_init(&errors, &owner->arena, 1);
     if (!schema_validate(&catalog_schema, root, SCHEMA_UNKNOWN_REFUSED, NULL, &errors))

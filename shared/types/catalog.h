@@ -18,7 +18,7 @@
 struct gpu_type {
     struct str name;
     const struct json *products; /* a list of values of the label nvidia.com/gpu.product */
-    int64_t min_memory_mib; /* the memory of the smallest product; 0 = unknown */
+    int64_t min_memory_mib;      /* the memory of the smallest product; 0 = unknown */
 };
 
 struct tee {

@@ -1,8 +1,8 @@
 /* The CustomResourceDefinition of a kind. */
 #include "types/crd.h"
 
-#include "json/yaml.h"
 #include "schema/openapi.h"
+#include "json/yaml.h"
 
 static bool put(struct json *object, const char *key, struct json *value)
 {
@@ -39,13 +39,13 @@ static struct json *columns(const struct kind *kind, struct arena *arena)
     struct json *out = json_new(arena, JSON_ARRAY);
     for (const struct printer_column *c = kind->columns; out && c->name; c++) {
         struct json *column = json_new(arena, JSON_OBJECT);
-        bool good = column && put_text(column, "name", c->name, arena) &&
-                    put_text(column, "type", c->type, arena) &&
-                    put_text(column, "jsonPath", c->json_path, arena) &&
-                    put_text(column, "description", c->text, arena) &&
-                    (c->priority == 0 ||
-                     put(column, "priority", json_new_int(arena, c->priority))) &&
-                    json_append(out, column);
+        bool good =
+            column && put_text(column, "name", c->name, arena) &&
+            put_text(column, "type", c->type, arena) &&
+            put_text(column, "jsonPath", c->json_path, arena) &&
+            put_text(column, "description", c->text, arena) &&
+            (c->priority == 0 || put(column, "priority", json_new_int(arena, c->priority))) &&
+            json_append(out, column);
         if (!good)
             return NULL;
     }
@@ -58,15 +58,14 @@ static struct json *version(const struct kind *kind, struct arena *arena)
     struct json *open_api = schema_openapi(kind->schema, arena);
     struct json *subresources = json_new(arena, JSON_OBJECT);
     struct json *status = json_new(arena, JSON_OBJECT);
-    bool good = out && schema && open_api && subresources && status &&
-                put_text(open_api, "description", kind->text, arena) &&
-                put(schema, "openAPIV3Schema", open_api) && put(subresources, "status", status) &&
-                put_text(out, "name", kind->version, arena) &&
-                put(out, "served", json_new_bool(arena, true)) &&
-                put(out, "storage", json_new_bool(arena, true)) &&
-                put(out, "subresources", subresources) &&
-                put(out, "additionalPrinterColumns", columns(kind, arena)) &&
-                put(out, "schema", schema);
+    bool good =
+        out && schema && open_api && subresources && status &&
+        put_text(open_api, "description", kind->text, arena) &&
+        put(schema, "openAPIV3Schema", open_api) && put(subresources, "status", status) &&
+        put_text(out, "name", kind->version, arena) &&
+        put(out, "served", json_new_bool(arena, true)) &&
+        put(out, "storage", json_new_bool(arena, true)) && put(out, "subresources", subresources) &&
+        put(out, "additionalPrinterColumns", columns(kind, arena)) && put(out, "schema", schema);
     return good ? out : NULL;
 }
 

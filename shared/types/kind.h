@@ -24,12 +24,12 @@ struct kind {
     const char *singular;
     const char *const *short_names; /* NULL at the end; may be NULL */
     const char *text;
-    const char *finalizer;        /* added on CREATE, or NULL */
-    const char *example;          /* for the reference: a whole object in YAML */
-    size_t max_name_len;          /* bytes */
+    const char *finalizer; /* added on CREATE, or NULL */
+    const char *example;   /* for the reference: a whole object in YAML */
+    size_t max_name_len;   /* bytes */
     enum schema_format name_format;
     const struct printer_column *columns;
-    const struct schema *schema;  /* of the whole object: apiVersion, kind, metadata, spec, status */
+    const struct schema *schema; /* of the whole object: apiVersion, kind, metadata, spec, status */
 };
 
 /* All kinds; *count is set. */

@@ -27,20 +27,19 @@ extern const struct schema condition_fields[];
 
 /* The first three rows of every kind: apiVersion, kind and metadata, the last decoded to `member` of
  * `type`. */
-#define META_ROWS(struct_type, member)                                                             \
-    {.name = "apiVersion",                                                                         \
-     .type = SCHEMA_STRING,                                                                        \
-     .flags = SCHEMA_NO_DECODE | SCHEMA_REQUIRED,                                                  \
-     .text = "The group and version of the kind."},                                                \
-        {.name = "kind",                                                                           \
-         .type = SCHEMA_STRING,                                                                    \
-         .flags = SCHEMA_NO_DECODE | SCHEMA_REQUIRED,                                              \
-         .text = "The kind of the object."},                                                       \
-        {.name = "metadata",                                                                       \
-         .type = SCHEMA_OBJECT,                                                                    \
-         .flags = SCHEMA_METADATA | SCHEMA_REQUIRED,                                               \
-         .fields = object_meta_fields,                                                             \
-         SCHEMA_AT(struct_type, member),                                                           \
-         .text = "Name, namespace, labels and annotations."}
+#define META_ROWS(struct_type, member)                                                         \
+    {.name = "apiVersion",                                                                     \
+     .type = SCHEMA_STRING,                                                                    \
+     .flags = SCHEMA_NO_DECODE | SCHEMA_REQUIRED,                                              \
+     .text = "The group and version of the kind."},                                            \
+        {.name = "kind",                                                                       \
+         .type = SCHEMA_STRING,                                                                \
+         .flags = SCHEMA_NO_DECODE | SCHEMA_REQUIRED,                                          \
+         .text = "The kind of the object."},                                                   \
+    {                                                                                          \
+        .name = "metadata", .type = SCHEMA_OBJECT, .flags = SCHEMA_METADATA | SCHEMA_REQUIRED, \
+        .fields = object_meta_fields, SCHEMA_AT(struct_type, member),                          \
+        .text = "Name, namespace, labels and annotations."                                     \
+    }
 
 #endif

@@ -3,10 +3,10 @@
 
 #include "types/pod.h"
 
-#define CONFIG(member) SCHEMA_AT(struct performer_config, member)
+#define CONFIG(member)     SCHEMA_AT(struct performer_config, member)
 #define SCHEDULING(member) SCHEMA_AT(struct performer_scheduling, member)
-#define HARDWARE(member) SCHEMA_AT(struct performer_hardware, member)
-#define SPEC(member) SCHEMA_AT(struct performer_spec, member)
+#define HARDWARE(member)   SCHEMA_AT(struct performer_hardware, member)
+#define SPEC(member)       SCHEMA_AT(struct performer_spec, member)
 
 static const struct schema environment_item = {.type = SCHEMA_STRING, .flags = SCHEMA_SECRET};
 static const struct schema argument_item = {.type = SCHEMA_STRING, .flags = SCHEMA_SECRET};
@@ -228,10 +228,23 @@ static const struct schema spec_fields[] = {
 static const char *const phases[] = {"Pending",     "Running", "Upgrading",
                                      "Terminating", "Failed",  NULL};
 static const char *const stages[] = {
-    "Creating",   "PodCreation",    "Scheduling",      "NodeSelection", "HardwareValidation",
-    "PodBinding", "ImagePull",      "ContainerStart",  "ServiceCreation", "Running",
-    "Upgrading",  "PodRecreation",  "Terminating",     "ServiceCleanup",  "PodCleanup",
-    "Failed",     NULL,
+    "Creating",
+    "PodCreation",
+    "Scheduling",
+    "NodeSelection",
+    "HardwareValidation",
+    "PodBinding",
+    "ImagePull",
+    "ContainerStart",
+    "ServiceCreation",
+    "Running",
+    "Upgrading",
+    "PodRecreation",
+    "Terminating",
+    "ServiceCleanup",
+    "PodCleanup",
+    "Failed",
+    NULL,
 };
 static const struct schema condition_item = {.type = SCHEMA_OBJECT, .fields = condition_fields};
 
@@ -244,9 +257,7 @@ static const struct schema status_fields[] = {
      .type = SCHEMA_STRING,
      .values = stages,
      .text = "The exact state of the lifecycle."},
-    {.name = "ready",
-     .type = SCHEMA_BOOLEAN,
-     .text = "Whether the endpoint accepts requests."},
+    {.name = "ready", .type = SCHEMA_BOOLEAN, .text = "Whether the endpoint accepts requests."},
     {.name = "podName", .type = SCHEMA_STRING, .text = "The pod that runs it."},
     {.name = "nodeName", .type = SCHEMA_STRING, .text = "The node of that pod."},
     {.name = "serviceName", .type = SCHEMA_STRING, .text = "The Service in front of the pod."},
@@ -314,9 +325,10 @@ const struct kind performer_kind = {
     .plural = "performers",
     .singular = "performer",
     .short_names = short_names,
-    .text = "A Performer is a long-running gRPC service, run as one pod behind a Service of a stable "
-            "name, on hardware that it asks for: GPUs, a trusted execution environment, or nodes with "
-            "labels of their own.",
+    .text =
+        "A Performer is a long-running gRPC service, run as one pod behind a Service of a stable "
+        "name, on hardware that it asks for: GPUs, a trusted execution environment, or nodes with "
+        "labels of their own.",
     .finalizer = "hourglass.eigenlayer.io/performer-finalizer",
     /* The children are named performer-NAME, a DNS label. */
     .max_name_len = 53,

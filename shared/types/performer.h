@@ -11,7 +11,6 @@
 #include "types/kind.h"
 #include "types/meta.h"
 
-
 struct performer_config {
     struct schema_int grpc_port;
     const struct json *environment; /* a map of strings; values are confidential */

@@ -33,33 +33,44 @@ static void refuse(struct err_list *errors, const struct path *path, const char 
 
 static const struct schema quantity_item = {.type = SCHEMA_QUANTITY};
 
-/* Standard resources may be overcommitted; all others are extended ones: whole numbers, request and limit
- * the same. */
+/* Extended resources come in whole numbers. */
 static bool is_extended(struct str name)
 {
     return str_find(name, '/') >= 0 && !str_starts_with(name, STR("kubernetes.io/"));
 }
 
+static bool is_huge_pages(struct str name)
+{
+    return str_starts_with(name, STR("hugepages-"));
+}
+
 static bool is_standard(struct str name)
 {
     return str_eq(name, STR("cpu")) || str_eq(name, STR("memory")) ||
-           str_eq(name, STR("ephemeral-storage")) || str_starts_with(name, STR("hugepages-"));
+           str_eq(name, STR("ephemeral-storage")) || is_huge_pages(name);
+}
+
+/* Extended resources and huge pages may not be overcommitted: request and limit are the same. */
+static bool is_exact(struct str name)
+{
+    return is_extended(name) || is_huge_pages(name);
 }
 
 static void check_amounts(const struct json *amounts, const char *member, const struct path *path,
                           struct err_list *errors)
 {
     struct path list_at = path_field(path, str_from_cstr(member));
-    JSON_EACH(amount, amounts) {
+    JSON_EACH (amount, amounts) {
         struct str name = json_key(amount);
         struct path at = path_field(&list_at, name);
         struct quantity q;
         int64_t whole;
         if (!is_standard(name) && !is_extended(name))
-            err_list_add(errors, &at, amount->line, ERR_INVALID,
-                         "Invalid value: there is no resource of this name; it must be cpu, memory, "
-                         "ephemeral-storage, hugepages-SIZE, or an extended resource such as "
-                         "nvidia.com/gpu");
+            err_list_add(
+                errors, &at, amount->line, ERR_INVALID,
+                "Invalid value: there is no resource of this name; it must be cpu, memory, "
+                "ephemeral-storage, hugepages-SIZE, or an extended resource such as "
+                "nvidia.com/gpu");
         else if (is_extended(name) && quantity_from_json(amount, &q) &&
                  !quantity_to_int64(q, &whole))
             err_list_add(errors, &at, amount->line, ERR_INVALID,
@@ -80,9 +91,24 @@ static void check_request_fits(const struct json *request, const struct json *li
                      "; lower the request or raise the limit",
                      STR_ARG(((struct str){request->text, request->len})),
                      STR_ARG(((struct str){limit->text, limit->len})));
-    else if (is_extended(json_key(request)) && quantity_cmp(wanted, most) != 0)
+    else if (is_exact(json_key(request)) && quantity_cmp(wanted, most) != 0)
         err_list_add(errors, &at, request->line, ERR_INVALID,
-                     "Invalid value: request and limit of an extended resource must be the same");
+                     "Invalid value: request and limit of an extended resource, and of huge pages, "
+                     "must be the same");
+}
+
+static bool names_any(const struct json *amounts, bool (*is_meant)(struct str name))
+{
+    JSON_EACH (amount, amounts) {
+        if (is_meant(json_key(amount)))
+            return true;
+    }
+    return false;
+}
+
+static bool is_cpu_or_memory(struct str name)
+{
+    return str_eq(name, STR("cpu")) || str_eq(name, STR("memory"));
 }
 
 void resource_requirements_check(const struct schema *schema, const struct json *value,
@@ -94,17 +120,22 @@ void resource_requirements_check(const struct schema *schema, const struct json 
     check_amounts(requests, "requests", path, errors);
     check_amounts(limits, "limits", path, errors);
     struct path requests_at = path_field(path, STR("requests"));
-    JSON_EACH(request, requests) {
+    JSON_EACH (request, requests) {
         const struct json *limit = json_get(limits, json_key(request));
         if (limit) {
             check_request_fits(request, limit, &requests_at, errors);
-        } else if (is_extended(json_key(request))) {
+        } else if (is_exact(json_key(request))) {
             struct path at = path_field(&requests_at, json_key(request));
             err_list_add(errors, &at, request->line, ERR_REQUIRED,
-                         "Required value: an extended resource needs a limit too; set the same "
-                         "amount in limits");
+                         "Required value: an extended resource, and huge pages, need a limit too; "
+                         "set the same amount in limits");
         }
     }
+    bool huge_pages = names_any(requests, is_huge_pages) || names_any(limits, is_huge_pages);
+    if (huge_pages && !names_any(requests, is_cpu_or_memory) &&
+        !names_any(limits, is_cpu_or_memory))
+        err_list_add(errors, path, value->line, ERR_FORBIDDEN,
+                     "Forbidden: huge pages need a request or limit of cpu or memory beside them");
 }
 
 static const struct schema claim_fields[] = {
@@ -224,49 +255,89 @@ static void check_requirement(const struct schema *schema, const struct json *va
                "Invalid value: Gt and Lt need exactly one value, a whole number in quotes");
 }
 
-#define REQUIREMENT_ROWS(operators)                                                                \
-    {.name = "key",                                                                                \
-     .type = SCHEMA_STRING,                                                                        \
-     .flags = SCHEMA_REQUIRED,                                                                     \
-     .format = FORMAT_LABEL_KEY,                                                                   \
-     .text = "The label's key."},                                                                  \
-        {.name = "operator",                                                                       \
-         .type = SCHEMA_STRING,                                                                    \
-         .flags = SCHEMA_REQUIRED,                                                                 \
-         .values = operators,                                                                      \
-         .text = "How the label is compared with the values."},                                    \
-        {.name = "values",                                                                         \
-         .type = SCHEMA_LIST,                                                                      \
-         .item = &string_item,                                                                     \
-         .text = "The values; none for Exists and DoesNotExist."},                                 \
-    {                                                                                              \
-        0                                                                                          \
+#define REQUIREMENT_ROWS(operators, value_item)                    \
+    {.name = "key",                                                \
+     .type = SCHEMA_STRING,                                        \
+     .flags = SCHEMA_REQUIRED,                                     \
+     .format = FORMAT_LABEL_KEY,                                   \
+     .text = "The label's key."},                                  \
+        {.name = "operator",                                       \
+         .type = SCHEMA_STRING,                                    \
+         .flags = SCHEMA_REQUIRED,                                 \
+         .values = operators,                                      \
+         .text = "How the label is compared with the values."},    \
+        {.name = "values",                                         \
+         .type = SCHEMA_LIST,                                      \
+         .item = &value_item,                                      \
+         .text = "The values; none for Exists and DoesNotExist."}, \
+    {                                                              \
+        0                                                          \
     }
 
-static const struct schema node_requirement_fields[] = {REQUIREMENT_ROWS(node_operators)};
+static const struct schema node_requirement_fields[] = {
+    REQUIREMENT_ROWS(node_operators, label_map_item)};
 static const struct schema node_requirement_item = {
     .type = SCHEMA_OBJECT,
     .fields = node_requirement_fields,
     .check = check_requirement,
 };
-static const struct schema label_requirement_fields[] = {REQUIREMENT_ROWS(label_operators)};
+/* What is only preferred may name values that no label can have. */
+static const struct schema preferred_requirement_fields[] = {
+    REQUIREMENT_ROWS(node_operators, string_item)};
+static const struct schema preferred_requirement_item = {
+    .type = SCHEMA_OBJECT,
+    .fields = preferred_requirement_fields,
+    .check = check_requirement,
+};
+
+/* The only field of a node that can be asked for is its name. */
+static const char *const node_field_names[] = {"metadata.name", NULL};
+static const char *const node_field_operators[] = {"In", "NotIn", NULL};
+static const struct schema node_name_item = {.type = SCHEMA_STRING, .format = FORMAT_DNS_SUBDOMAIN};
+static const struct schema node_field_fields[] = {
+    {.name = "key",
+     .type = SCHEMA_STRING,
+     .flags = SCHEMA_REQUIRED,
+     .values = node_field_names,
+     .text = "The field: metadata.name."},
+    {.name = "operator",
+     .type = SCHEMA_STRING,
+     .flags = SCHEMA_REQUIRED,
+     .values = node_field_operators,
+     .text = "Whether the field must have the value or must not."},
+    {.name = "values",
+     .type = SCHEMA_LIST,
+     .flags = SCHEMA_REQUIRED,
+     .min_len = 1,
+     .max_len = 1,
+     .item = &node_name_item,
+     .text = "The name of a node, one."},
+    {0},
+};
+static const struct schema node_field_item = {.type = SCHEMA_OBJECT, .fields = node_field_fields};
+static const struct schema label_requirement_fields[] = {
+    REQUIREMENT_ROWS(label_operators, label_map_item)};
 static const struct schema label_requirement_item = {
     .type = SCHEMA_OBJECT,
     .fields = label_requirement_fields,
     .check = check_requirement,
 };
 
-static const struct schema node_term_fields[] = {
-    {.name = "matchExpressions",
-     .type = SCHEMA_LIST,
-     .item = &node_requirement_item,
-     .text = "Requirements on the node's labels; all must hold."},
-    {.name = "matchFields",
-     .type = SCHEMA_LIST,
-     .item = &node_requirement_item,
-     .text = "Requirements on the node's fields; all must hold."},
-    {0},
-};
+#define NODE_TERM_ROWS(requirement_item)                               \
+    {.name = "matchExpressions",                                       \
+     .type = SCHEMA_LIST,                                              \
+     .item = &requirement_item,                                        \
+     .text = "Requirements on the node's labels; all must hold."},     \
+        {.name = "matchFields",                                        \
+         .type = SCHEMA_LIST,                                          \
+         .item = &node_field_item,                                     \
+         .text = "Requirements on the node's fields; all must hold."}, \
+    {                                                                  \
+        0                                                              \
+    }
+
+static const struct schema node_term_fields[] = {NODE_TERM_ROWS(node_requirement_item)};
+static const struct schema preferred_term_fields[] = {NODE_TERM_ROWS(preferred_requirement_item)};
 static const struct schema node_term_item = {.type = SCHEMA_OBJECT, .fields = node_term_fields};
 
 static const struct schema preferred_node_fields[] = {
@@ -279,7 +350,7 @@ static const struct schema preferred_node_fields[] = {
     {.name = "preference",
      .type = SCHEMA_OBJECT,
      .flags = SCHEMA_REQUIRED,
-     .fields = node_term_fields,
+     .fields = preferred_term_fields,
      .text = "The nodes that are preferred."},
     {0},
 };

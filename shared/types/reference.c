@@ -132,8 +132,8 @@ static void write_columns(struct buf *buf, const struct kind *kind)
 
 void reference_write(struct buf *buf, const struct kind *kind)
 {
-    buf_printf(buf, "## %s\n\n`apiVersion: %s/%s`, `kind: %s`, namespaced", kind->kind,
-               kind->group, kind->version, kind->kind);
+    buf_printf(buf, "## %s\n\n`apiVersion: %s/%s`, `kind: %s`, namespaced", kind->kind, kind->group,
+               kind->version, kind->kind);
     for (const char *const *s = kind->short_names; s && *s; s++)
         buf_printf(buf, "%s `%s`", s == kind->short_names ? ", short name" : ",", *s);
     buf_printf(buf, ".\n\n%s\n\nThe name has at most %zu bytes: %s.\n", kind->text,
