@@ -1,0 +1,58 @@
+#!/usr/bin/env bats
+# The commands of the documentation that need no real node, run as they stand. See hack/docs.
+
+load lib
+
+setup_file() {
+	start_file docs
+	# The apiserver publishes a new kind's fields a moment after it serves the kind.
+	eventually 30 kubectl explain performer
+}
+
+teardown_file() {
+	end_file
+}
+
+# document FILE: runs its commands as a reader would, and shows which one failed.
+document() {
+	"$root/hack/docs" commands cluster "$root/$1" >"$BATS_TEST_TMPDIR/commands"
+	[[ -s $BATS_TEST_TMPDIR/commands ]] || fail "no commands in $1"
+	cd "$root" || return
+	bash -euxo pipefail "$BATS_TEST_TMPDIR/commands"
+}
+
+@test "README.md" {
+	document README.md
+}
+
+@test "docs/concepts.md" {
+	document docs/concepts.md
+}
+
+@test "docs/scheduling.md" {
+	document docs/scheduling.md
+}
+
+@test "docs/operations.md" {
+	document docs/operations.md
+}
+
+@test "docs/development.md, on a cluster of its own" {
+	CLUSTER_DIR=$BATS_TEST_TMPDIR/cluster document docs/development.md
+}
+
+@test "e2e/README.md, on a cluster of its own" {
+	CLUSTER_DIR=$BATS_TEST_TMPDIR/cluster document e2e/README.md
+}
+
+@test "no document with such commands is left out" {
+	local file
+	while read -r file; do
+		grep -qF "document $file" "$BATS_TEST_FILENAME" || fail "$file is not run"
+	done < <(cd "$root" && git ls-files -co --exclude-standard '*.md' | xargs grep -lE '^<!-- run: cluster')
+}
+
+@test "the alerts are valid and fire when they should" {
+	promtool check rules "$root/manifests/monitoring/alerts.yaml"
+	promtool test rules "$root/e2e/alerts.test.yaml"
+}

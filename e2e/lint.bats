@@ -1,0 +1,120 @@
+#!/usr/bin/env bats
+# `callboard-webhook lint` says of a file what the apiserver says of it.
+
+load lib
+
+setup_file() {
+	start_file lint
+}
+
+teardown_file() {
+	end_file
+}
+
+lint() {
+	"$root/build/callboard-webhook" lint "$@"
+}
+
+# said_by_kubectl FILE: one finding a line, "FIELD: MESSAGE" or "warning: FIELD: MESSAGE". kubectl has
+# another form for each of several objects that are refused. That a field is unknown the apiserver says
+# in words of its own, before it asks anybody else.
+said_by_kubectl() {
+	kubectl create --dry-run=server -f "$1" 2>&1 >/dev/null | sed -nE '
+		s/^Error from server \(Invalid\): .* Performer\.[^ ]* "[^"]*" is invalid: //p
+		/strict decoding error/ {
+			s/.*strict decoding error: //; s/unknown field "([^"]*)"(, )?/\1: unknown\n/g; s/\n$//; p; d
+		}
+		s/^Warning: /warning: /p
+		s/^The Performer "[^"]*" is invalid: (.)/\1/p
+		s/^\* //p'
+}
+
+# said_by_lint FILE: the same.
+said_by_lint() {
+	lint "$1" 2>/dev/null | sed -E '
+		s|^[^:]*:[0-9]+: Performer [^ ]*: ||
+		s/: Invalid value: there is no such field.*/: unknown/'
+}
+
+@test "what lint finds in good and bad files is what kubectl shows" {
+	local file bad= count=0
+	for file in "$BATS_TEST_DIRNAME"/testdata/{good,bad}/* "$BATS_TEST_DIRNAME"/testdata/*.yaml; do
+		count=$((count + 1))
+		diff -u --label lint --label kubectl <(said_by_lint "$file" | sort) <(said_by_kubectl "$file" | sort) >"$BATS_TEST_TMPDIR/diff" ||
+			bad+="${file##*/}"$'\n'"$(<"$BATS_TEST_TMPDIR/diff")"$'\n'
+	done
+	((count > 20)) || fail "only $count files"
+	[[ -z $bad ]] || fail "$bad"
+}
+
+# verdicts FILE: the exit status of lint, and whether kubectl accepts.
+verdicts() {
+	local lint=0 kubectl=refuses
+	lint "$1" >/dev/null 2>&1 || lint=$?
+	! kubectl create --dry-run=server -f "$1" >/dev/null 2>&1 || kubectl=accepts
+	echo "${1##*/}: $lint $kubectl"
+}
+
+@test "the verdict of lint is that of kubectl" {
+	local file
+	for file in "$BATS_TEST_DIRNAME"/testdata/good/* "$BATS_TEST_DIRNAME"/testdata/*.yaml; do
+		assert_equal "${file##*/}: 0 accepts" "$(verdicts "$file")"
+	done
+	for file in "$BATS_TEST_DIRNAME"/testdata/bad/*; do
+		assert_equal "${file##*/}: 1 refuses" "$(verdicts "$file")"
+	done
+	for file in "$BATS_TEST_DIRNAME"/testdata/unreadable/*; do
+		assert_equal "${file##*/}: 2 refuses" "$(verdicts "$file")"
+	done
+}
+
+@test "lint finds a key that stands twice, of which kubectl silently takes the last" {
+	printf '%s\n' "apiVersion: $group" "kind: Performer" "metadata: {name: twice}" \
+		"spec: {avsAddress: '0x1', image: 'app:v1', image: 'app:v2'}" >"$BATS_TEST_TMPDIR/twice.yaml"
+	assert_equal "twice.yaml: 2 accepts" "$(verdicts "$BATS_TEST_TMPDIR/twice.yaml")"
+}
+
+@test "lint --mutate prints the spec as it would be stored" {
+	local file bad=
+	for file in "$BATS_TEST_DIRNAME"/testdata/good/* "$BATS_TEST_DIRNAME"/testdata/*.yaml; do
+		diff -u --label lint --label kubectl \
+			<(lint --mutate -o json "$file" 2>/dev/null |
+				jq -S '.spec | walk(if type == "object" then with_entries(select(.value != null)) else . end)') \
+			<(kubectl create --dry-run=server -o json -f "$file" 2>/dev/null |
+				jq -S 'if .kind == "List" then .items[] else . end | select(.kind == "Performer") | .spec') \
+			>"$BATS_TEST_TMPDIR/diff" ||
+			bad+="${file##*/}"$'\n'"$(<"$BATS_TEST_TMPDIR/diff")"$'\n'
+	done
+	[[ -z $bad ]] || fail "$bad"
+}
+
+@test "a finding names the file, the line and the object" {
+	run --separate-stderr lint "$BATS_TEST_DIRNAME/testdata/bad/one-of-several.yaml"
+	assert_equal 1 "$status"
+	assert_equal "$BATS_TEST_DIRNAME/testdata/bad/one-of-several.yaml:9: Performer default/second: spec.image: Invalid value: \"No Image\": must be an image reference such as registry.example/team/app:v1 (the repository in lower case, no blanks)" \
+		"$(head -n 1 <<<"$output")"
+	assert_equal "1 valid, 2 invalid, 0 of other kinds passed over" "$stderr"
+}
+
+@test "lint reads standard input and many files at once" {
+	run --separate-stderr lint - "$BATS_TEST_DIRNAME"/testdata/good/* < <(performer piped)
+	assert_ok
+	assert_equal "14 valid, 0 invalid, 1 of other kinds passed over" "$stderr"
+}
+
+@test "the findings of lint as JSON are those of its text" {
+	local folder=$BATS_TEST_DIRNAME/testdata text
+	text=$(lint "$folder"/*/* 2>/dev/null | wc -l)
+	run --separate-stderr lint -o json "$folder"/*/*
+	assert_equal "2 $text" "$status $(jq '.findings | length' <<<"$output")"
+	assert_equal 4 "$(jq .unreadable <<<"$output")"
+}
+
+@test "what lint --mutate prints is accepted unchanged" {
+	performer through '.spec.hardwareRequirements.gpuType = "nvidia-a100"' |
+		lint --mutate - >"$BATS_TEST_TMPDIR/mutated.yaml"
+	kubectl apply -f "$BATS_TEST_TMPDIR/mutated.yaml"
+	run kubectl diff -f "$BATS_TEST_TMPDIR/mutated.yaml"
+	assert_ok
+	assert_stored through .spec.hardwareRequirements.gpuCount 1
+}

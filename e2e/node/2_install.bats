@@ -1,0 +1,129 @@
+#!/usr/bin/env bats
+# Installing as docs/install.md says, and what runs then.
+
+load ../lib
+load node
+
+setup_file() {
+	start_file node-install
+}
+
+teardown_file() {
+	end_file
+}
+
+# The processes of the webhook's pods, as the kernel sees them.
+processes() {
+	local pid
+	for pid in $(webhook_pids); do
+		sed -n "s/^\($1\):[[:blank:]]*//p" "/proc/$pid/status"
+	done | sort -u
+}
+
+webhook_pids() {
+	local pod
+	for pod in $(webhook_pods); do
+		in_system get pod "$pod" -o jsonpath='{.metadata.uid}{"\n"}'
+	done | while read -r uid; do
+		grep -lsE "pod$uid/" /proc/[0-9]*/cgroup | while read -r file; do
+			[[ $(tr '\0' ' ' <"${file%cgroup}cmdline") != *"callboard-webhook serve"* ]] || basename "$(dirname "$file")"
+		done
+	done
+}
+
+@test "the manifests are what the apiserver takes, with all components" {
+	kubectl create namespace "$system" --dry-run=client -o yaml | kubectl apply -f -
+	kubectl kustomize manifests/default | kubectl apply --dry-run=server --validate=strict -f -
+	kubectl apply --dry-run=server --validate=strict -f manifests/components/network-policy/webhook.yaml
+	kubectl delete namespace "$system"
+}
+
+@test "docs/install.md: Install" {
+	document docs/install.md Install
+}
+
+@test "installing again changes nothing" {
+	local before
+	versions() {
+		kubectl get mutatingwebhookconfiguration,validatingwebhookconfiguration,crd -o json |
+			jq -c '[.items[].metadata | [.name, .generation]]'
+		in_system get secret,deployment -o json | jq -c '[.items[].metadata | [.name, .generation]]'
+		in_system get secret callboard-webhook-tls -o jsonpath='{.metadata.resourceVersion}'
+	}
+	before=$(versions)
+	document README.md "On a cluster that exists"
+	document docs/install.md Upgrade
+	assert_equal "$before" "$(versions)"
+}
+
+@test "two replicas are ready, without a token, under the restricted Pod Security level" {
+	assert_equal 2 "$(webhook_pods | wc -l)"
+	assert_equal restricted "$(kubectl get namespace "$system" -o \
+		jsonpath='{.metadata.labels.pod-security\.kubernetes\.io/enforce}')"
+	run in_system run loose --image=callboard.dev/busybox:1 --dry-run=server
+	assert_fails
+	assert_contains "$output" 'violates PodSecurity "restricted:latest"'
+	assert_lacks "$(in_system get pods -o json)" serviceAccountToken
+}
+
+@test "the processes have no user, no capability and no writable file of the image" {
+	local pid
+	assert_equal 2 "$(webhook_pids | wc -l)"
+	assert_equal "65532	65532	65532	65532" "$(processes Uid)"
+	assert_equal "0000000000000000" "$(processes CapEff)"
+	assert_equal "0000000000000000" "$(processes CapBnd)"
+	assert_equal 1 "$(processes NoNewPrivs)"
+	assert_equal 2 "$(processes Seccomp)"
+	for pid in $(webhook_pids); do
+		# The root of its mounts is mounted read-only.
+		awk '$5 == "/" {exit $6 !~ /^ro/}' "/proc/$pid/mountinfo"
+	done
+}
+
+@test "there is no shell in it" {
+	run in_system exec "$(webhook_pods | head -n 1)" -- sh -c true
+	assert_fails
+	assert_contains "$output" "executable file not found"
+	in_system exec "$(webhook_pods | head -n 1)" -- callboard-webhook version
+}
+
+@test "a replica takes little memory" {
+	local pid rss anon
+	for pid in $(webhook_pids); do
+		rss=$(awk '/^VmRSS/ {print $2}' "/proc/$pid/status")
+		anon=$(awk '/^RssAnon/ {print $2}' "/proc/$pid/status")
+		note "VmRSS $rss KiB, RssAnon $anon KiB"
+		((rss <= 20 * 1024 && anon <= 6 * 1024))
+	done
+}
+
+@test "a good Performer is completed and stored through the Service" {
+	create_performer good
+	assert_stored good '[.spec.config.grpcPort, .spec.imagePullPolicy, .metadata.finalizers]' \
+		'[9090,"IfNotPresent",["hourglass.eigenlayer.io/performer-finalizer"]]'
+}
+
+@test "a bad one is refused with every error" {
+	run kubectl create -f manifests/examples/refused/performer.yaml
+	assert_fails
+	assert_equal 6 "$(grep -c '^\* spec\.' <<<"$output")"
+	assert_contains "$output" 'did you mean "nvidia-a100"?'
+	assert_equal "" "$(kubectl get performers -o name | grep refused)"
+}
+
+@test "without a replica Performers are refused and nothing else is" {
+	in_system scale deployment callboard-webhook --replicas=0
+	in_system wait --for=delete pod -l app.kubernetes.io/name=callboard-webhook --timeout=60s
+	create_performer doomed && fail "it was stored unchecked"
+	try refused .
+	assert_contains "$stderr" 'failed calling webhook "performers.callboard.dev"'
+	# What kube-proxy answers for a Service without endpoints.
+	assert_contains "$stderr" "connect: connection refused"
+	kubectl create configmap other --from-literal=a=b
+	kubectl delete performer good --wait=false
+	kubectl patch performer good --type=merge -p '{"metadata":{"finalizers":null}}'
+	assert_equal "" "$(kubectl get performers -o name | grep '/good$')"
+	in_system scale deployment callboard-webhook --replicas=2
+	webhook_is_ready
+	eventually 20 create_performer again
+}

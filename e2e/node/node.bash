@@ -1,0 +1,102 @@
+# shellcheck shell=bash
+# What the tests on a real node share, beside ../lib. They run inside the cluster's network, with its
+# kubectl first on PATH. The files are sorted by name, and each finds what the ones before it left.
+
+# Documentation and scripts name files from the root of the project.
+# shellcheck disable=SC2154 # root comes from ../lib
+cd "$root" || exit 1
+system=callboard-system
+
+in_system() {
+	kubectl --namespace "$system" "$@"
+}
+
+# document FILE SECTION: runs the commands of one section of a document as a reader would, in a shell of
+# their own, and shows which one failed.
+document() {
+	hack/docs commands node "$1" "$2" >"$BATS_TEST_TMPDIR/commands"
+	[[ -s $BATS_TEST_TMPDIR/commands ]] || fail "no commands in $1, section $2"
+	bash -euxo pipefail "$BATS_TEST_TMPDIR/commands"
+}
+
+webhook_is_ready() {
+	in_system rollout status deployment/callboard-webhook --timeout=90s
+}
+
+webhook_pods() {
+	in_system get pods -l app.kubernetes.io/name=callboard-webhook \
+		--field-selector status.phase=Running -o json |
+		jq -r '.items[] | select(.metadata.deletionTimestamp == null) | .metadata.name'
+}
+
+# pod_metric POD NAME: the value of a metric, which is named with its labels; nothing when there is none.
+pod_metric() {
+	kubectl get --raw "/api/v1/namespaces/$system/pods/$1:8080/proxy/metrics" |
+		awk -v name="$2" 'index($0, name " ") == 1 {print substr($0, length(name) + 2)}'
+}
+
+# The kubelet looks for new contents of ConfigMaps and Secrets about once a minute, and at once when its
+# pod changes.
+hurry_pods() {
+	in_system annotate pods -l app.kubernetes.io/name=callboard-webhook --overwrite \
+		"callboard.dev/refresh=$(date +%s%N)"
+}
+
+# authorities KIND: how many the configuration of that kind trusts.
+authorities() {
+	kubectl get "$1" callboard -o jsonpath='{.webhooks[0].clientConfig.caBundle}' | base64 -d |
+		grep -c BEGIN
+}
+
+# ---- Load ----------------------------------------------------------------------------------------
+#
+# Performers are created as a dry run, again and again: every request passes /mutate and /validate, and
+# nothing is left behind. Two clients do so one by one; a third in bursts, so that the apiserver keeps many
+# connections to the webhook, of which the most are idle when a replica ends. Needs start_file.
+
+# post LAST OPTION...: as many requests, over one connection; prints answers and statuses. Not api(), as
+# this process is to be ended.
+post() {
+	local dir=$BATS_FILE_TMPDIR last=$1
+	shift
+	exec curl --silent --show-error --noproxy '*' --max-time 20 --write-out '\n%{http_code}\n' \
+		--cacert "$dir/ca.crt" --cert "$dir/client.crt" --key "$dir/client.key" \
+		--header "Content-Type: application/json" --data "@$BATS_TEST_TMPDIR/load/body" "$@" \
+		"$(<"$dir/server")$(performers_path)?dryRun=All&fieldManager=load-[1-$last]"
+}
+
+bursts() {
+	while true; do
+		(post 16 --parallel --parallel-max 16)
+		sleep 0.3
+	done
+}
+
+load_start() {
+	local folder=$BATS_TEST_TMPDIR/load
+	mkdir -p "$folder"
+	performer load '.metadata = {generateName: "load-"}' >"$folder/body"
+	load_pids=()
+	(post 1000000 --rate 25/s) >"$folder/answers.1" 2>&1 3>&- &
+	load_pids+=($!)
+	(post 1000000 --rate 25/s) >"$folder/answers.2" 2>&1 3>&- &
+	load_pids+=($!)
+	bursts >"$folder/answers.3" 2>&1 3>&- &
+	load_pids+=($!)
+	eventually 10 grep -q '^201$' "$folder/answers.3"
+}
+
+# load_stop LEAST: ends it; fails when one request did, or when fewer than that many were made.
+load_stop() {
+	local folder=$BATS_TEST_TMPDIR/load made refused
+	kill "${load_pids[@]}"
+	wait "${load_pids[@]}" || true
+	made=$(cat "$folder"/answers.* | grep -cE '^[0-9]{3}$')
+	refused=$(cat "$folder"/answers.* | grep -E '^[0-9]{3}$' | grep -vc '^201$' || true)
+	note "$made requests, $refused failed"
+	if ((refused)); then
+		grep -hE '^curl:|"status":"Failure"' "$folder"/answers.* | sort | uniq -c | head -n 20 >&2
+		fail "requests failed"
+	fi
+	((made >= $1)) || fail "made only $made requests"
+}
