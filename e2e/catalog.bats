@@ -1,7 +1,8 @@
 #!/usr/bin/env bats
 # The catalog of hardware changes under a process that goes on serving.
 
-load lib
+# shellcheck source=e2e/lib.bash
+source "$BATS_TEST_DIRNAME/lib.bash"
 
 catalog_file=${BATS_FILE_TMPDIR:-}/catalog.yaml
 

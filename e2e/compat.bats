@@ -3,7 +3,8 @@
 # COMPAT names a folder with hourglass/*.yaml (manifests) and hourglass/old-crd.yaml; without it
 # nothing is tested here.
 
-load lib
+# shellcheck source=e2e/lib.bash
+source "$BATS_TEST_DIRNAME/lib.bash"
 
 compat=$(realpath -m "${COMPAT:-$root/../shared/data/compat}")/hourglass
 # Of its own, because the CRD is replaced under everybody's feet.
@@ -102,6 +103,7 @@ schema() {
 }
 
 # What a schema has at its paths, one a line: PATH TYPE.
+# shellcheck disable=SC2016 # the variables are jq's
 typed_paths='def walk($path):
 		"\($path) \(.type // if .["x-kubernetes-int-or-string"] then "int-or-string" else "any" end)",
 		(.properties // {} | to_entries[] | .key as $k | .value | walk("\($path).\($k)")),

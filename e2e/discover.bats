@@ -1,7 +1,8 @@
 #!/usr/bin/env bats
 # What kubectl tells about the kind before anybody has read a page of documentation.
 
-load lib
+# shellcheck source=e2e/lib.bash
+source "$BATS_TEST_DIRNAME/lib.bash"
 
 setup_file() {
 	start_file discover

@@ -1,7 +1,8 @@
 #!/usr/bin/env bats
 # The webhook is registered but does not run, or hangs: only writes of Performers may suffer.
 
-load lib
+# shellcheck source=e2e/lib.bash
+source "$BATS_TEST_DIRNAME/lib.bash"
 
 setup_file() {
 	start_file down

@@ -2,9 +2,9 @@
 # What every file of tests shares: a namespace of its own, Performers to apply, and assertions that say
 # what was wrong. A file begins with
 #
-#   setup_file() { load lib; start_file NAME; }
-#   setup() { load lib; }
-#   teardown_file() { load lib; end_file; }
+#   source "$BATS_TEST_DIRNAME/lib.bash"
+#   setup_file() { start_file NAME; }
+#   teardown_file() { end_file; }
 #
 # Nothing waits for a time to pass: `eventually` asks until the answer is there.
 
@@ -12,6 +12,7 @@ bats_require_minimum_version 1.5.0
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 webhook_dir=$CLUSTER_DIR/webhook
 group=hourglass.eigenlayer.io/v1alpha1
+stderr= # set by run --separate-stderr
 
 # ---- The frame of a file ----
 

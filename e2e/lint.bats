@@ -1,7 +1,8 @@
 #!/usr/bin/env bats
 # `callboard-webhook lint` says of a file what the apiserver says of it.
 
-load lib
+# shellcheck source=e2e/lib.bash
+source "$BATS_TEST_DIRNAME/lib.bash"
 
 setup_file() {
 	start_file lint
@@ -37,7 +38,7 @@ said_by_lint() {
 }
 
 @test "what lint finds in good and bad files is what kubectl shows" {
-	local file bad= count=0
+	local file count=0 bad=""
 	for file in "$BATS_TEST_DIRNAME"/testdata/{good,bad}/* "$BATS_TEST_DIRNAME"/testdata/*.yaml; do
 		count=$((count + 1))
 		diff -u --label lint --label kubectl <(said_by_lint "$file" | sort) <(said_by_kubectl "$file" | sort) >"$BATS_TEST_TMPDIR/diff" ||

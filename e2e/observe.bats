@@ -1,7 +1,8 @@
 #!/usr/bin/env bats
 # What an administrator sees of the webhook's work: audit log, metrics, log lines; and what nobody sees.
 
-load lib
+# shellcheck source=e2e/lib.bash
+source "$BATS_TEST_DIRNAME/lib.bash"
 
 setup_file() {
 	start_file observe

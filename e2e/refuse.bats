@@ -1,7 +1,8 @@
 #!/usr/bin/env bats
 # Performers that are refused, and what kubectl shows to the user: the field, the cause and the cure.
 
-load lib
+# shellcheck source=e2e/lib.bash
+source "$BATS_TEST_DIRNAME/lib.bash"
 
 setup_file() {
 	start_file refuse

@@ -1,7 +1,8 @@
 #!/usr/bin/env bats
 # The webhook is replaced while clients write as fast as they can: not one request may fail.
 
-load lib
+# shellcheck source=e2e/lib.bash
+source "$BATS_TEST_DIRNAME/lib.bash"
 
 setup_file() {
 	start_file restart

@@ -1,7 +1,8 @@
 #!/usr/bin/env bats
 # What becomes of a Performer that is good.
 
-load lib
+# shellcheck source=e2e/lib.bash
+source "$BATS_TEST_DIRNAME/lib.bash"
 
 setup_file() {
 	start_file store
@@ -92,11 +93,13 @@ teardown_file() {
 
 # The paths of an object's schema and of an object, in one notation: a[] for the items of a list, and
 # maps whose keys are the user's end at their own name.
+# shellcheck disable=SC2016 # the variables are jq's
 paths_of_schema='def walk($path):
 		if .properties then .properties | to_entries[] | .key as $k | .value | walk($path + [$k])
 		elif .items then .items | walk($path[:-1] + [$path[-1] + "[]"])
 		else $path | join(".") end;
 	[walk([])] | sort[]'
+# shellcheck disable=SC2016
 paths_of_object='def walk($schema; $path):
 		if $schema.properties then to_entries[] | .key as $k | .value | walk($schema.properties[$k]; $path + [$k])
 		elif $schema.items then .[] | walk($schema.items; $path[:-1] + [$path[-1] + "[]"])

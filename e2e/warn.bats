@@ -1,7 +1,8 @@
 #!/usr/bin/env bats
 # What is legal but surely unwanted: stored, with a warning that kubectl shows.
 
-load lib
+# shellcheck source=e2e/lib.bash
+source "$BATS_TEST_DIRNAME/lib.bash"
 
 setup_file() {
 	start_file warn

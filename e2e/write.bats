@@ -1,7 +1,8 @@
 #!/usr/bin/env bats
 # Every way in which clients write a Performer that exists.
 
-load lib
+# shellcheck source=e2e/lib.bash
+source "$BATS_TEST_DIRNAME/lib.bash"
 
 setup_file() {
 	start_file write

@@ -29,12 +29,6 @@ nothing_is_left() {
 	[[ -z $left ]] || fail "$left"
 }
 
-@test "it can be installed again" {
-	document docs/install.md Install
-	document docs/install.md Uninstall
-	eventually 60 nothing_is_left
-}
-
 @test "no document with such commands is left out" {
 	local file section
 	while read -r file; do

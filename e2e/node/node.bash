@@ -54,6 +54,8 @@ authorities() {
 # nothing is left behind. Two clients do so one by one; a third in bursts, so that the apiserver keeps many
 # connections to the webhook, of which the most are idle when a replica ends. Needs start_file.
 
+load_pids=()
+
 # post LAST OPTION...: as many requests, over one connection; prints answers and statuses. Not api(), as
 # this process is to be ended.
 post() {
@@ -76,7 +78,6 @@ load_start() {
 	local folder=$BATS_TEST_TMPDIR/load
 	mkdir -p "$folder"
 	performer load '.metadata = {generateName: "load-"}' >"$folder/body"
-	load_pids=()
 	(post 1000000 --rate 25/s) >"$folder/answers.1" 2>&1 3>&- &
 	load_pids+=($!)
 	(post 1000000 --rate 25/s) >"$folder/answers.2" 2>&1 3>&- &
@@ -86,16 +87,27 @@ load_start() {
 	eventually 10 grep -q '^201$' "$folder/answers.3"
 }
 
+load_end() {
+	((${#load_pids[@]})) || return 0
+	kill "${load_pids[@]}"
+	wait "${load_pids[@]}" || true
+	load_pids=()
+}
+
+# Of every test: bats would wait for the clients of one that failed.
+teardown() {
+	load_end
+}
+
 # load_stop LEAST: ends it; fails when one request did, or when fewer than that many were made.
 load_stop() {
 	local folder=$BATS_TEST_TMPDIR/load made refused
-	kill "${load_pids[@]}"
-	wait "${load_pids[@]}" || true
+	load_end
 	made=$(cat "$folder"/answers.* | grep -cE '^[0-9]{3}$')
 	refused=$(cat "$folder"/answers.* | grep -E '^[0-9]{3}$' | grep -vc '^201$' || true)
 	note "$made requests, $refused failed"
 	if ((refused)); then
-		grep -hE '^curl:|"status":"Failure"' "$folder"/answers.* | sort | uniq -c | head -n 20 >&2
+		grep -hE '^curl:|"message":' "$folder"/answers.* | sort | uniq -c | head -n 20 >&2
 		fail "requests failed"
 	fi
 	((made >= $1)) || fail "made only $made requests"
