@@ -4,6 +4,8 @@
 #include <poll.h>
 #include <stdio.h>
 
+#define HOST "Host: test\r\n"
+
 /* ---- handlers ---- */
 
 static void answer_hello(void *ctx, const struct http_request *request,
@@ -181,6 +183,67 @@ void http_fixture_advance_ms(struct http_fixture *fixture, int64_t ms)
 void http_fixture_release(struct http_fixture *fixture)
 {
     sem_post(&fixture->release);
+}
+
+/* ---- requests ---- */
+
+/* One request on a connection of its own; the answer must come. */
+void http_fixture_ask(struct http_fixture *fixture, const char *request, struct http_answer *answer)
+{
+    struct http_client client;
+    http_fixture_open(fixture, &client);
+    assert_true(http_client_ask(&client, request, answer));
+    http_client_close(&client);
+}
+
+/* A body of `len` bytes 'x'. */
+void http_send_body(struct http_client *client, size_t len)
+{
+    char piece[4096];
+    memset(piece, 'x', sizeof(piece));
+    while (len > 0) {
+        size_t part = len < sizeof(piece) ? len : sizeof(piece);
+        assert_true(http_client_send(client, (struct str){piece, part}));
+        len -= part;
+    }
+}
+
+void http_post_with_length(struct http_client *client, const char *path, size_t len)
+{
+    char head[256];
+    snprintf(head, sizeof(head), "POST %s HTTP/1.1\r\n" HOST "Content-Length: %zu\r\n\r\n", path,
+             len);
+    assert_true(http_client_send_text(client, head));
+    http_send_body(client, len);
+}
+
+/* In chunks of at most 1,000 bytes. */
+void http_post_in_chunks(struct http_client *client, const char *path, size_t len)
+{
+    enum { CHUNK = 1000 };
+    char text[256];
+    snprintf(text, sizeof(text), "POST %s HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n",
+             path);
+    assert_true(http_client_send_text(client, text));
+    while (len > 0) {
+        size_t part = len < CHUNK ? len : CHUNK;
+        snprintf(text, sizeof(text), "%zx\r\n", part);
+        assert_true(http_client_send_text(client, text));
+        http_send_body(client, part);
+        assert_true(http_client_send_text(client, "\r\n"));
+        len -= part;
+    }
+    assert_true(http_client_send_text(client, "0\r\n\r\n"));
+}
+
+void http_assert_counted(struct http_client *client, size_t len)
+{
+    struct http_answer answer;
+    char expected[64];
+    snprintf(expected, sizeof(expected), "%zu %zu\n", len, len * 'x');
+    assert_true(http_client_read(client, &answer));
+    assert_int_equal(answer.status, 200);
+    assert_string_equal(answer.body, expected);
 }
 
 /* ---- waiting for the server's threads ---- */

@@ -57,6 +57,16 @@ void http_fixture_open(struct http_fixture *fixture, struct http_client *client)
 void http_fixture_advance_ms(struct http_fixture *fixture, int64_t ms);
 void http_fixture_release(struct http_fixture *fixture);
 
+/* One request on a connection of its own; the answer must come. */
+void http_fixture_ask(struct http_fixture *fixture, const char *request,
+                      struct http_answer *answer);
+/* A body of `len` bytes 'x', or a whole POST with one. */
+void http_send_body(struct http_client *client, size_t len);
+void http_post_with_length(struct http_client *client, const char *path, size_t len);
+void http_post_in_chunks(struct http_client *client, const char *path, size_t len);
+/* The answer of /count or /small to it. */
+void http_assert_counted(struct http_client *client, size_t len);
+
 /* Waits until the figure has the value. */
 void http_fixture_wait_connections(struct http_fixture *fixture, size_t count);
 void http_fixture_wait_in_flight(struct http_fixture *fixture, size_t count);

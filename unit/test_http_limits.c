@@ -2,7 +2,9 @@
 #include "unit/http_fixture.h"
 
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define HOST "Host: test\r\n"
 
@@ -37,11 +39,24 @@ static void assert_served(struct http_client *client)
     assert_int_equal(answer.status, 200);
 }
 
-static void assert_cut(struct http_fixture *fixture, struct http_client *client)
+/* It ends, and `others` connections are left. */
+static void assert_cut_but(struct http_fixture *fixture, struct http_client *client, size_t others)
 {
     assert_true(http_client_read_end(client));
     http_client_close(client);
-    http_fixture_wait_connections(fixture, 0);
+    http_fixture_wait_connections(fixture, others);
+}
+
+static void assert_cut(struct http_fixture *fixture, struct http_client *client)
+{
+    assert_cut_but(fixture, client, 0);
+}
+
+/* Keeps the only worker busy, so that what happens next is seen by it all at once. */
+static void block_worker(struct http_fixture *fixture, struct http_client *blocker)
+{
+    send_text(blocker, "POST /hold HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n");
+    sem_wait(&fixture->held);
 }
 
 /* ---- deadlines ---- */
@@ -190,40 +205,62 @@ static void a_request_begins_the_idle_time_anew(void **state)
     http_client_close(&client);
 }
 
-/* Whether the worker sees the request first or the end: the bytes that are there are a request. */
+/* The worker learns of the request and of the end together. */
 static void a_request_that_meets_the_end_of_the_idle_time_is_answered(void **state)
 {
-    enum { CLIENTS = 20 };
     struct http_fixture *fixture = *state;
-    struct http_client clients[CLIENTS];
+    struct http_client client, blocker;
+    struct http_answer answer;
+    fixture->config.threads = 1;
     http_fixture_start(fixture);
-    for (size_t i = 0; i < CLIENTS; i++) {
-        http_fixture_open(fixture, &clients[i]);
-        assert_served(&clients[i]);
-    }
+    http_fixture_open(fixture, &blocker);
+    http_fixture_open(fixture, &client);
+    assert_served(&client);
     http_fixture_wait_in_flight(fixture, 0);
-    test_clock_advance_ms(&fixture->clock, 120 * 1000 + 1);
-    for (size_t i = 0; i < CLIENTS; i++)
-        send_text(&clients[i], "GET /hello HTTP/1.1\r\n" HOST "\r\n");
-    http_server_tick(fixture->server);
-    for (size_t i = 0; i < CLIENTS; i++) {
-        struct http_answer answer;
-        assert_true(http_client_read(&clients[i], &answer));
-        assert_int_equal(answer.status, 200);
-        http_client_close(&clients[i]);
-    }
+    block_worker(fixture, &blocker);
+    send_text(&client, "GET /hello HTTP/1.1\r\n" HOST "\r\n");
+    http_client_flush(&client);
+    http_fixture_advance_ms(fixture, 120 * 1000 + 1);
+    assert_int_equal(http_fixture_stats(fixture).expired_idle, 1);
+    http_fixture_release(fixture);
+    assert_true(http_client_read(&client, &answer));
+    assert_int_equal(answer.status, 200);
+    assert_str_is(http_answer_header(&answer, "Connection"), "close");
+    assert_true(http_client_read_end(&client));
+    http_client_close(&client);
+    assert_cut(fixture, &blocker);
 }
 
+/* The worker reads the half and not the end behind it. */
 static void half_a_request_line_does_not_outlive_the_idle_time(void **state)
 {
     struct http_fixture *fixture = *state;
+    struct http_client client, blocker;
+    fixture->config.threads = 1;
+    http_fixture_start(fixture);
+    http_fixture_open(fixture, &blocker);
+    http_fixture_open(fixture, &client);
+    http_fixture_wait_connections(fixture, 2);
+    block_worker(fixture, &blocker);
+    send_text(&client, "GET /he");
+    http_client_flush(&client);
+    http_fixture_advance_ms(fixture, 120 * 1000 + 1);
+    http_fixture_release(fixture);
+    assert_cut_but(fixture, &blocker, 1);
+    http_fixture_advance_ms(fixture, 1000);
+    assert_cut(fixture, &client);
+}
+
+static void the_time_for_headers_is_within_that_for_the_request(void **state)
+{
+    struct http_fixture *fixture = *state;
     struct http_client client;
+    fixture->config.header_timeout_ms = 60 * 1000;
     http_fixture_start(fixture);
     http_fixture_open(fixture, &client);
-    http_fixture_wait_connections(fixture, 1);
-    send_text(&client, "GET /he");
-    http_fixture_advance_ms(fixture, 120 * 1000 + 1);
-    http_fixture_advance_ms(fixture, 1000);
+    send_text(&client, "GET /hello HTTP/1.1\r\n");
+    http_fixture_wait_in_flight(fixture, 1);
+    http_fixture_advance_ms(fixture, 30 * 1000 + 1);
     assert_cut(fixture, &client);
 }
 
@@ -265,27 +302,31 @@ static void slow_clients_do_not_keep_others_from_being_served(void **state)
 }
 
 /* The clock stands still: no deadline helps, only making room. */
-static void at_the_limit_slow_connections_make_room(void **state)
+static void at_the_limit_slow_connections_make_room_before_idle_ones(void **state)
 {
-    enum { LIMIT = 64 };
+    enum { LIMIT = 64, SLOW_ONES = LIMIT - LIMIT / 16 - 1 };
     struct http_fixture *fixture = *state;
-    struct http_client slow[LIMIT], fast;
+    struct http_client slow[SLOW_ONES], steady, fast;
     fixture->config.max_connections = LIMIT;
     http_fixture_start(fixture);
-    for (size_t i = 0; i < LIMIT - LIMIT / 16; i++) {
+    http_fixture_open(fixture, &steady);
+    assert_served(&steady);
+    for (size_t i = 0; i < SLOW_ONES; i++) {
         http_fixture_open(fixture, &slow[i]);
         send_text(&slow[i], "POST /count HTTP/1.1\r\n" HOST "Content-Length: 500\r\n\r\n");
     }
-    http_fixture_wait_in_flight(fixture, LIMIT - LIMIT / 16);
+    http_fixture_wait_in_flight(fixture, SLOW_ONES);
     test_clock_advance_ms(&fixture->clock, 2000);
-    for (size_t i = 0; i < 10 * LIMIT; i++) {
+    for (size_t i = 0; i < SLOW_ONES; i++) {
         http_fixture_open(fixture, &fast);
         assert_served(&fast);
         http_client_close(&fast);
     }
     assert_true(http_fixture_stats(fixture).evicted > 0);
-    for (size_t i = 0; i < LIMIT - LIMIT / 16; i++)
+    assert_served(&steady);
+    for (size_t i = 0; i < SLOW_ONES; i++)
         http_client_close(&slow[i]);
+    http_client_close(&steady);
 }
 
 static void the_connection_that_was_idle_longest_makes_room_when_none_is_slow(void **state)
@@ -314,6 +355,30 @@ static void the_connection_that_was_idle_longest_makes_room_when_none_is_slow(vo
             assert_served(&clients[i]);
         http_client_close(&clients[i]);
     }
+    http_client_close(&other);
+}
+
+static void without_descriptors_left_an_idle_connection_makes_room(void **state)
+{
+    struct http_fixture *fixture = *state;
+    struct http_client idle, other;
+    struct rlimit before, low;
+    http_fixture_start(fixture);
+    http_fixture_open(fixture, &idle);
+    assert_served(&idle);
+    http_fixture_wait_in_flight(fixture, 0);
+    int next = dup(STDIN_FILENO);
+    close(next);
+    getrlimit(RLIMIT_NOFILE, &before);
+    low = before;
+    low.rlim_cur = (rlim_t)next + 1; /* one more: for the client */
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+    http_fixture_open(fixture, &other);
+    assert_served(&other);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_true(http_fixture_stats(fixture).accept_errors > 0);
+    assert_true(http_client_read_end(&idle));
+    http_client_close(&idle);
     http_client_close(&other);
 }
 
@@ -350,8 +415,7 @@ static void connections_are_spread_over_the_workers(void **state)
     http_fixture_open(fixture, &first);
     http_fixture_wait_connections(fixture, 1);
     http_fixture_open(fixture, &second);
-    send_text(&first, "POST /hold HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n");
-    sem_wait(&fixture->held);
+    block_worker(fixture, &first);
     /* One worker is busy; the other one has the second connection. */
     assert_served(&second);
     http_client_close(&second);
@@ -362,6 +426,37 @@ static void connections_are_spread_over_the_workers(void **state)
     assert_true(http_client_read(&first, &answer));
     http_client_close(&first);
     http_client_close(&third);
+}
+
+/* libmicrohttpd takes 128 events at once, and when there are as many it waits for more. */
+static void as_many_requests_at_once_as_the_library_takes_events_are_answered(void **state)
+{
+    enum { CLIENTS = 128 };
+    struct http_fixture *fixture = *state;
+    struct http_client *clients = calloc(CLIENTS, sizeof(*clients)), first;
+    fixture->config.threads = 1;
+    http_fixture_start(fixture);
+    http_fixture_open(fixture, &first);
+    for (size_t i = 0; i < CLIENTS; i++) {
+        http_fixture_open(fixture, &clients[i]);
+        assert_served(&clients[i]);
+    }
+    http_fixture_wait_in_flight(fixture, 0);
+    send_text(&first, "POST /hold HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n");
+    sem_wait(&fixture->held);
+    for (size_t i = 0; i < CLIENTS; i++) {
+        send_text(&clients[i], "GET /hello HTTP/1.1\r\n" HOST "\r\n");
+        http_client_flush(&clients[i]);
+    }
+    http_fixture_release(fixture);
+    for (size_t i = 0; i < CLIENTS; i++) {
+        struct http_answer answer;
+        assert_true(http_client_read(&clients[i], &answer));
+        assert_int_equal(answer.status, 200);
+        http_client_close(&clients[i]);
+    }
+    http_client_close(&first);
+    free(clients);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -378,10 +473,13 @@ int main(void)
         TEST(an_idle_connection_is_closed_after_its_time),
         TEST(a_request_begins_the_idle_time_anew),
         TEST(a_request_that_meets_the_end_of_the_idle_time_is_answered),
+        TEST(the_time_for_headers_is_within_that_for_the_request),
         TEST(half_a_request_line_does_not_outlive_the_idle_time),
         TEST(slow_clients_do_not_keep_others_from_being_served),
-        TEST(at_the_limit_slow_connections_make_room),
+        TEST(as_many_requests_at_once_as_the_library_takes_events_are_answered),
+        TEST(at_the_limit_slow_connections_make_room_before_idle_ones),
         TEST(the_connection_that_was_idle_longest_makes_room_when_none_is_slow),
+        TEST(without_descriptors_left_an_idle_connection_makes_room),
         TEST(an_answer_under_way_is_not_cut_to_make_room),
         TEST(connections_are_spread_over_the_workers),
     };

@@ -161,6 +161,57 @@ static void a_client_that_does_not_finish_its_handshake_is_cut(void **state)
     http_fixture_wait_connections(&fixture->http, 0);
 }
 
+/* The worker learns of half a record and of the end together. */
+static void a_handshake_that_is_cut_after_half_a_record_is_cleaned_up(void **state)
+{
+    struct tls_fixture *fixture = *state;
+    struct http_client silent, blocker;
+    fixture->http.config.threads = 1;
+    http_fixture_start(&fixture->http);
+    http_fixture_open(&fixture->http, &blocker);
+    assert_true(http_client_open(&silent, http_server_port(fixture->http.server)));
+    http_fixture_wait_connections(&fixture->http, 2);
+    assert_true(http_client_send_text(&blocker,
+                                      "POST /hold HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n"));
+    sem_wait(&fixture->http.held);
+    assert_true(http_client_send(&silent, STR("\x16\x03\x01\x01")));
+    http_client_flush(&silent);
+    http_fixture_advance_ms(&fixture->http, 10 * 1000 + 1);
+    http_fixture_release(&fixture->http);
+    assert_true(http_client_read_end(&silent));
+    http_client_close(&silent);
+    http_fixture_wait_connections(&fixture->http, 1);
+    http_client_close(&blocker);
+}
+
+static void half_finished_handshakes_do_not_keep_others_from_being_served(void **state)
+{
+    enum { SLOW = 300 };
+    struct tls_fixture *fixture = *state;
+    struct http_client *slow = calloc(SLOW, sizeof(*slow)), fast;
+    http_fixture_start(&fixture->http);
+    http_fixture_open(&fixture->http, &fast);
+    for (size_t i = 0; i < SLOW; i++) {
+        assert_true(http_client_open(&slow[i], http_server_port(fixture->http.server)));
+        assert_true(http_client_send(&slow[i], STR("\x16\x03\x01\x01")));
+    }
+    http_fixture_wait_connections(&fixture->http, SLOW + 1);
+    for (int s = 0; s < 11; s++) {
+        for (size_t i = 0; i < SLOW; i++)
+            http_client_send(&slow[i], STR("\0"));
+        assert_served(&fast);
+        assert_new_connection_gets(fixture, "first");
+        http_fixture_advance_ms(&fixture->http, 1000);
+    }
+    assert_int_equal(http_fixture_stats(&fixture->http).expired_header, SLOW);
+    http_fixture_advance_ms(&fixture->http, 1000);
+    http_fixture_wait_connections(&fixture->http, 1);
+    for (size_t i = 0; i < SLOW; i++)
+        http_client_close(&slow[i]);
+    http_client_close(&fast);
+    free(slow);
+}
+
 /* As Go's client leaves one in its pool when another connection was free sooner. */
 static void a_connection_that_waits_after_its_handshake_is_idle_not_slow(void **state)
 {
@@ -382,6 +433,8 @@ int main(void)
         TEST(tls_1_2_and_1_3_are_served_and_nothing_older),
         TEST(large_bodies_and_answers_pass),
         TEST(a_client_that_does_not_finish_its_handshake_is_cut),
+        TEST(a_handshake_that_is_cut_after_half_a_record_is_cleaned_up),
+        TEST(half_finished_handshakes_do_not_keep_others_from_being_served),
         TEST(a_connection_that_waits_after_its_handshake_is_idle_not_slow),
         TEST(a_slow_request_is_cut_under_tls_too),
         TEST(a_new_certificate_is_for_new_connections_and_open_ones_go_on),

@@ -171,6 +171,11 @@ static void write_member(struct buf *out, const char *name, struct str text)
     json_write_str(out, text);
 }
 
+static const char *plural(size_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
 static void write_causes(struct buf *out, const struct err_list *errors)
 {
     buf_put(out, STR(",\"causes\":["));
@@ -182,11 +187,10 @@ static void write_causes(struct buf *out, const struct err_list *errors)
         buf_put_char(out, '}');
     }
     if (errors->dropped > 0)
-        buf_printf(
-            out,
-            ",{\"reason\":\"FieldValueTooMany\",\"field\":\"\",\"message\":\"%zu more errors "
-            "are not listed; correct these first\"}",
-            errors->dropped);
+        buf_printf(out,
+                   ",{\"reason\":\"FieldValueTooMany\",\"field\":\"\",\"message\":\"and %zu more "
+                   "error%s; correct these first\"}",
+                   errors->dropped, plural(errors->dropped));
     buf_put_char(out, ']');
 }
 
@@ -212,7 +216,7 @@ static struct str invalid_message(struct buf *out, const struct admission_outcom
                    STR_ARG(e->message));
     size_t found = errors->count + errors->dropped;
     if (listed < found)
-        buf_printf(&text, "; and %zu more errors", found - listed);
+        buf_printf(&text, "; and %zu more error%s", found - listed, plural(found - listed));
     return finished(out, &text);
 }
 
@@ -243,8 +247,10 @@ static void write_warnings(struct buf *out, const struct err_list *warnings, str
     for (const struct err_item *w = warnings->first; w && count < WARNINGS_MAX; w = w->next) {
         struct str text =
             arena_printf(arena, "%" PRIstr ": %" PRIstr, STR_ARG(w->field), STR_ARG(w->message));
+        struct str start = utf8_cut(text, WARNING_LEN_MAX - strlen("…"));
+        if (text.len > WARNING_LEN_MAX)
+            text = arena_printf(arena, "%" PRIstr "…", STR_ARG(start));
         out->failed = out->failed || !str_is_set(text);
-        text = utf8_cut(text, WARNING_LEN_MAX);
         buf_put(out, count++ ? STR(",") : STR(",\"warnings\":["));
         json_write_str(out, text);
     }
@@ -262,14 +268,16 @@ static void write_audit(struct buf *out, const struct review *review,
     struct buf text;
     buf_init(&text, arena_mem(arena), 1024);
     if (outcome->decision == ADMISSION_DENIED) {
-        buf_printf(&text, "denied, %zu errors:", errors->count + errors->dropped);
+        size_t found = errors->count + errors->dropped;
+        buf_printf(&text, "denied, %zu error%s:", found, plural(found));
         for (const struct err_item *e = errors->first; e && text.len < 768; e = e->next) {
             /* A key of a map can be long; the number of errors says that some are missing. */
             if (e->field.len < 200)
                 buf_printf(&text, " %" PRIstr, STR_ARG(e->field));
         }
     } else if (mutate) {
-        buf_printf(&text, "allowed, %zu changes", outcome->patch_operations);
+        buf_printf(&text, "allowed, %zu change%s", outcome->patch_operations,
+                   plural(outcome->patch_operations));
     } else {
         buf_put(&text, STR("allowed"));
     }

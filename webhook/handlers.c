@@ -183,18 +183,20 @@ static void log_review(struct handlers *h, enum admission_phase phase,
 static void answer_failure(const struct err *err, const struct http_request *request,
                            struct http_response *response)
 {
+    /* As the server itself does without memory. */
+    int status = err->code == 507 ? 503 : err->code;
     struct buf out;
     buf_init(&out, arena_mem(request->arena), FAILURE_MAX);
     buf_printf(&out,
                "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},"
                "\"status\":\"Failure\",\"code\":%d,\"message\":",
-               err->code);
+               status);
     json_write_str(&out, str_from_cstr(err->message));
     buf_put(&out, STR("}\n"));
-    response->status = err->code;
+    response->status = status;
     response->content_type = "application/json";
     if (buf_failed(&out))
-        http_response_set_text(response, request, err->code, "%s", err->message);
+        http_response_set_text(response, request, status, "%s", err->message);
     else
         response->body = buf_str(&out);
 }

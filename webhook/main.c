@@ -10,10 +10,13 @@ enum { EXIT_USAGE = 2, HELP_MAX = 64 * 1024 };
 
 /*
  * For jemalloc, which reads this symbol at its start (jemalloc(3), TUNING): by itself it would make
- * four arenas per CPU of the machine, not of the container, and keep what is freed.
+ * four arenas per CPU of the machine, not of the container, and keep what is freed. Large blocks, which
+ * only large requests need, go back to the system at once, so that what the process holds follows
+ * --memory-budget: with the decay alone 150 bodies of 6 MiB left 108 MiB behind.
  */
 extern const char *malloc_conf;
-const char *malloc_conf = "narenas:2,tcache_max:4096,dirty_decay_ms:1000,muzzy_decay_ms:0";
+const char *malloc_conf = "narenas:2,tcache_max:4096,dirty_decay_ms:1000,muzzy_decay_ms:0,"
+                          "oversize_threshold:65536";
 
 static int serve(const struct options *o)
 {

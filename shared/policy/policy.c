@@ -197,6 +197,7 @@ static void move_all(struct err_list *to, struct err_list *from)
         to->last = from->last;
     to->count += from->count;
     to->dropped += from->dropped;
+    to->out_of_memory = to->out_of_memory || from->out_of_memory;
 }
 
 static void validate_spec(const struct policy_object *subject, struct policy_findings *findings)
@@ -226,7 +227,6 @@ void policy_validate(const struct policy_object *subject, struct policy_findings
     struct policy_findings stored;
     policy_findings_init(&stored, subject->arena);
     validate_spec(subject, &stored);
-    findings->errors.out_of_memory |= stored.errors.out_of_memory;
     move_all(&findings->warnings, &stored.errors);
     move_all(&findings->warnings, &stored.warnings);
 }

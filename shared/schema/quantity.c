@@ -7,15 +7,9 @@ enum {
     EXPONENT_MAX = 1000 * 1000, /* beyond it everything is zero or saturates */
 };
 
-/* Above this (10^27 units) values saturate; far below the range of __int128, so that multiplying by 10
- * or adding a digit cannot overflow. */
-static __int128 saturation(void)
-{
-    __int128 max = 1;
-    for (int i = 0; i < PLACES_MAX; i++)
-        max *= 10;
-    return max;
-}
+/* Above this (10^36 billionths) values saturate; far below the range of __int128, so that multiplying
+ * by 10 or adding a digit cannot overflow. */
+static const __int128 saturation = (__int128)1000000000000000000 * 1000000000000000000;
 
 /* DIGITS × 10^-places, and less than one more digit when `inexact`. */
 struct decimal {
@@ -27,7 +21,6 @@ struct decimal {
 /* `value` × 2^power2 in billionths; rounded up as Kubernetes does, saturating. */
 static __int128 to_nano(struct decimal value, int power2)
 {
-    const __int128 max = saturation();
     for (; value.places > PLACES_MAX && value.digits > 0; value.places--) {
         value.inexact = value.inexact || value.digits % 10 != 0;
         value.digits /= 10;
@@ -37,15 +30,15 @@ static __int128 to_nano(struct decimal value, int power2)
     __int128 unit = 1; /* what is one billionth in `digits` */
     for (; value.places > NANO_DIGITS; value.places--)
         unit *= 10;
-    for (; value.places < NANO_DIGITS && value.digits < max; value.places++)
+    for (; value.places < NANO_DIGITS && value.digits < saturation; value.places++)
         value.digits *= 10;
     __int128 nano = value.digits / unit, rest = value.digits % unit;
-    for (; power2 > 0 && nano < max; power2--) {
+    for (; power2 > 0 && nano < saturation; power2--) {
         rest *= 2;
         nano = nano * 2 + (rest >= unit);
         rest -= rest >= unit ? unit : 0;
     }
-    return nano < max ? nano + (rest > 0 || value.inexact) : max;
+    return nano < saturation ? nano + (rest > 0 || value.inexact) : saturation;
 }
 
 /* The multiplier of a suffix as base^power; false when it is none. */
@@ -87,7 +80,6 @@ static bool parse_suffix(struct str suffix, int *power10, int *power2)
 /* Reads digits with at most one point among them; returns what follows. False without a digit. */
 static bool parse_digits(struct str s, struct decimal *ret, struct str *rest)
 {
-    const __int128 max = saturation();
     bool point = false, any = false;
     size_t i = 0;
     for (; i < s.len; i++) {
@@ -99,7 +91,7 @@ static bool parse_digits(struct str s, struct decimal *ret, struct str *rest)
         if (c < '0' || c > '9')
             break;
         any = true;
-        if (ret->digits > max / 10) {
+        if (ret->digits > saturation / 10) {
             ret->inexact = ret->inexact || c != '0';
             ret->places -= !point;
         } else {

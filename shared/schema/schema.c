@@ -430,8 +430,12 @@ static bool validate(const struct walk *walk, const struct schema *schema, const
                      const struct path *path)
 {
     if (!type_fits(schema->type, value)) {
-        err_list_add(walk->errors, path, value->line, ERR_TYPE, "Invalid value: must be %s, not %s",
-                     expected_type(schema->type), found_type(value->type));
+        /* YAML reads 0x1f, 1.10, no and y as something else than text. */
+        bool unquoted = schema->type == SCHEMA_STRING &&
+                        (value->type == JSON_NUMBER || value->type == JSON_BOOL);
+        err_list_add(walk->errors, path, value->line, ERR_TYPE,
+                     "Invalid value: must be %s, not %s%s", expected_type(schema->type),
+                     found_type(value->type), unquoted ? "; put it in quotes" : "");
         return false;
     }
     if (!validate_content(walk, schema, value, path))
