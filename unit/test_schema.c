@@ -267,7 +267,7 @@ static struct json *thing(struct fixture *f, const char *members)
     return read_json(&f->arena, text.ptr);
 }
 
-static void validate(struct fixture *f, const struct json *value, enum schema_unknown unknown)
+static void validate(struct fixture *f, const struct json *value, enum schema_option unknown)
 {
     err_list_init(&f->errors, &f->arena, ERR_LIST_MAX);
     bool good = schema_validate(&thing_schema, value, unknown, NULL, &f->errors);

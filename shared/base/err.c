@@ -122,6 +122,24 @@ void err_list_init(struct err_list *list, struct arena *arena, size_t max)
     list->last = &list->first;
 }
 
+void err_list_add_text(struct err_list *list, struct str field, uint32_t line,
+                       enum err_reason reason, struct str message)
+{
+    if (list->count == list->max) {
+        list->dropped++;
+        return;
+    }
+    struct err_item *item = ARENA_NEW(list->arena, struct err_item);
+    if (!item || !str_is_set(field) || !str_is_set(message)) {
+        list->out_of_memory = true;
+        return;
+    }
+    *item = (struct err_item){.reason = reason, .line = line, .field = field, .message = message};
+    *list->last = item;
+    list->last = &item->next;
+    list->count++;
+}
+
 void err_list_add(struct err_list *list, const struct path *path, uint32_t line,
                   enum err_reason reason, const char *fmt, ...)
 {
@@ -134,16 +152,6 @@ void err_list_add(struct err_list *list, const struct path *path, uint32_t line,
     va_start(args, fmt);
     format_message(message, sizeof(message), fmt, args);
     va_end(args);
-
-    struct err_item *item = ARENA_NEW(list->arena, struct err_item);
-    struct str field = path_print(path, list->arena);
-    struct str text = arena_copy(list->arena, str_from_cstr(message));
-    if (!item || !str_is_set(field) || !str_is_set(text)) {
-        list->out_of_memory = true;
-        return;
-    }
-    *item = (struct err_item){.reason = reason, .line = line, .field = field, .message = text};
-    *list->last = item;
-    list->last = &item->next;
-    list->count++;
+    err_list_add_text(list, path_print(path, list->arena), line, reason,
+                      arena_copy(list->arena, str_from_cstr(message)));
 }

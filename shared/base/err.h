@@ -99,6 +99,10 @@ void err_list_add(struct err_list *list, const struct path *path, uint32_t line,
                   enum err_reason reason, const char *fmt, ...)
     __attribute__((format(printf, 5, 6)));
 
+/* The same for a finding that was made elsewhere; the texts must outlive the list. */
+void err_list_add_text(struct err_list *list, struct str field, uint32_t line,
+                       enum err_reason reason, struct str message);
+
 /* True when nothing was found (and nothing was lost). */
 static inline bool err_list_is_empty(const struct err_list *list)
 {

@@ -91,7 +91,7 @@ static inline struct str json_str(const struct json *value)
 
 static inline struct json *json_first(const struct json *value)
 {
-    return json_is(value, JSON_ARRAY) || json_is(value, JSON_OBJECT) ? value->first : NULL;
+    return value && (value->type == JSON_ARRAY || value->type == JSON_OBJECT) ? value->first : NULL;
 }
 
 /* for (each member or element of value) */

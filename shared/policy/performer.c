@@ -19,16 +19,16 @@ static bool is_set(const struct json *object, const char *name)
 }
 
 /* Whoever names a type of GPU, its memory or a CUDA version wants at least one. */
-bool performer_default(struct json *object, struct arena *arena)
+bool performer_default(struct policy_object *subject)
 {
-    struct json *hardware = json_path(object, "spec", "hardwareRequirements", NULL);
+    struct json *hardware = json_path(subject->object, "spec", "hardwareRequirements", NULL);
     if (!json_is(hardware, JSON_OBJECT) || is_set(hardware, "gpuCount") ||
         is_set(hardware, "gpuShare"))
         return true;
     if (!is_set(hardware, "gpuType") && !is_set(hardware, "gpuMemory") &&
         !is_set(hardware, "cudaVersion"))
         return true;
-    return json_set(hardware, STR("gpuCount"), json_new_int(arena, 1));
+    return json_set(hardware, STR("gpuCount"), json_new_int(subject->arena, 1));
 }
 
 /* ---- Rules ---- */

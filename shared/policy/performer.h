@@ -6,7 +6,7 @@
 #include "policy/policy.h"
 
 /* Defaults that depend on other fields. False without memory. */
-bool performer_default(struct json *object, struct arena *arena);
+bool performer_default(struct policy_object *subject);
 
 /* The schema has been checked: its errors are in the findings. */
 void performer_validate(const struct policy_object *subject, struct policy_findings *findings);

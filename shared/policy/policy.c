@@ -1,18 +1,25 @@
 /* Judging objects: what is the same for all kinds, and which rules belong to which kind. */
 #include "policy/policy.h"
 
+#include "policy/jobflow.h"
 #include "policy/performer.h"
 #include "policy/report.h"
+#include "types/jobflow.h"
 #include "types/performer.h"
 
 struct kind_rules {
     const struct kind *kind;
-    bool (*set_defaults)(struct json *object, struct arena *arena);
+    /* Of the spec; may be NULL. */
+    bool (*set_defaults)(struct policy_object *subject);
+    /* Of metadata beyond what all kinds have; may be NULL. */
+    bool (*set_metadata)(struct policy_object *subject);
     void (*validate)(const struct policy_object *subject, struct policy_findings *findings);
 };
 
 static const struct kind_rules all_rules[] = {
-    {&performer_kind, performer_default, performer_validate},
+    {&performer_kind, performer_default, NULL, performer_validate},
+    {&jobflow_kind, NULL, jobflow_default, jobflow_validate},
+    {&jobflow_template_kind, NULL, NULL, jobflow_template_validate},
 };
 
 static const struct kind_rules *rules_of(const struct kind *kind)
@@ -100,7 +107,9 @@ static bool default_metadata(struct policy_object *subject)
     if (annotations && annotations->type != JSON_OBJECT && annotations->type != JSON_NULL)
         return true; /* reported by policy_validate() */
     bool create = subject->operation == POLICY_CREATE;
+    const struct kind_rules *rules = rules_of(subject->kind);
     return guard_annotations(subject, metadata) &&
+           (!rules || !rules->set_metadata || rules->set_metadata(subject)) &&
            (!create || !subject->kind->finalizer || add_finalizer(subject, metadata));
 }
 
@@ -117,7 +126,7 @@ static bool default_spec(struct policy_object *subject)
 {
     const struct kind_rules *rules = rules_of(subject->kind);
     return schema_default(subject->kind->schema, subject->object, subject->arena) &&
-           (!rules || rules->set_defaults(subject->object, subject->arena));
+           (!rules || !rules->set_defaults || rules->set_defaults(subject));
 }
 
 bool policy_default(struct policy_object *subject)
@@ -202,7 +211,7 @@ static void move_all(struct err_list *to, struct err_list *from)
 
 static void validate_spec(const struct policy_object *subject, struct policy_findings *findings)
 {
-    enum schema_unknown unknown =
+    enum schema_option unknown =
         subject->is_offline ? SCHEMA_UNKNOWN_REFUSED : SCHEMA_UNKNOWN_IGNORED;
     schema_validate(subject->kind->schema, subject->object, unknown, NULL, &findings->errors);
     const struct kind_rules *rules = rules_of(subject->kind);

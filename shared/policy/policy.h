@@ -27,6 +27,7 @@ struct policy_object {
     struct str request_uid;
     /* Offline nobody else checks metadata and unknown fields. */
     bool is_offline;
+    size_t max_steps; /* of a flow; 0: JOBFLOW_STEPS_MAX */
     const struct catalog *catalog;
     struct arena *arena;
 };

@@ -287,66 +287,179 @@ static bool check_image(struct str s)
     return image_ref_parse(s, &ref);
 }
 
+/* ---- What flows need ---- */
+
+/* Numbers with units, as Go writes them: 1h30m, 500ms, 1.5s. */
+static bool check_duration(struct str s)
+{
+    static const char *const units[] = {"ms", "s", "m", "h", NULL};
+    size_t i = 0;
+    while (i < s.len) {
+        size_t digits = 0;
+        for (; i < s.len && (is_digit(s.ptr[i]) || s.ptr[i] == '.'); i++)
+            digits += is_digit(s.ptr[i]);
+        if (digits == 0 || digits > 9)
+            return false;
+        size_t before = i;
+        for (const char *const *unit = units; *unit && i == before; unit++) {
+            if (str_starts_with(str_sub(s, i, s.len), str_from_cstr(*unit)))
+                i += strlen(*unit);
+        }
+        if (i == before)
+            return false;
+    }
+    return s.len > 0;
+}
+
+static bool check_http_url(struct str s)
+{
+    struct str rest;
+    if (str_starts_with(s, STR("http://")))
+        rest = str_sub(s, 7, s.len);
+    else if (str_starts_with(s, STR("https://")))
+        rest = str_sub(s, 8, s.len);
+    else
+        return false;
+    for (size_t i = 0; i < rest.len; i++) {
+        if ((unsigned char)rest.ptr[i] <= 0x20 || rest.ptr[i] == 0x7f)
+            return false;
+    }
+    return rest.len > 0 && rest.ptr[0] != '/';
+}
+
+static bool check_http_header(struct str s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        if (!is_alnum(s.ptr[i]) && !strchr("!#$%&'*+-.^_`|~", s.ptr[i]))
+            return false;
+    }
+    return s.len > 0;
+}
+
+static bool check_absolute_path(struct str s)
+{
+    if (s.len < 2 || s.ptr[0] != '/' || memchr(s.ptr, '\0', s.len))
+        return false;
+    struct str part, rest = s;
+    do {
+        str_cut(rest, '/', &part, &rest);
+        if (str_eq(part, STR("..")))
+            return false;
+    } while (str_is_set(rest));
+    return true;
+}
+
+static bool check_parameter(struct str s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        if (!is_alnum(s.ptr[i]) && s.ptr[i] != '-' && s.ptr[i] != '_')
+            return false;
+    }
+    return s.len > 0 && !is_digit(s.ptr[0]) && s.ptr[0] != '-';
+}
+
+static bool check_step_json_path(struct str s)
+{
+    struct str step, path = s;
+    if (!str_starts_with(s, STR("$"))) {
+        if (!str_cut(s, ':', &step, &path) || !check_dns_label(step))
+            return false;
+    }
+    return str_starts_with(path, STR("$.")) && path.len > 2;
+}
+
 /* ---- The table ---- */
 
 #define QUALIFIED_WORD "([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)"
 #define LABEL          "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 
+static const struct format formats[FORMAT_COUNT] = {
+    [FORMAT_NONE] = {.name = "", .check = check_any},
+    [FORMAT_NOT_BLANK] = {.name = "text",
+                          .rule = "must not be blank and must not hold control characters",
+                          .check = check_not_blank},
+    [FORMAT_DNS_LABEL] = {.name = "DNS label",
+                          .max_len = 63,
+                          .pattern = "^" LABEL "$",
+                          .rule = "must be at most 63 lower-case letters, digits or '-', and "
+                                  "start and end with a letter or digit",
+                          .check = check_dns_label},
+    [FORMAT_DNS_SUBDOMAIN] = {.name = "DNS name",
+                              .max_len = 253,
+                              .pattern = "^" LABEL "(\\." LABEL ")*$",
+                              .rule = "must be lower-case letters, digits, '-' or '.', and "
+                                      "each part between dots must start and end with a "
+                                      "letter or digit",
+                              .check = check_dns_subdomain},
+    [FORMAT_LABEL_KEY] = {.name = "label key",
+                          .max_len = 317,
+                          .pattern = "^(" LABEL "(\\." LABEL ")*/)?" QUALIFIED_WORD "$",
+                          .rule = "must be a label key: at most 63 letters, digits, '-', '_' "
+                                  "or '.', with an optional DNS name and '/' before them",
+                          .check = check_label_key},
+    [FORMAT_LABEL_VALUE] = {.name = "label value",
+                            .max_len = 63,
+                            .pattern = "^" QUALIFIED_WORD "?$",
+                            .rule = "must be empty or at most 63 letters, digits, '-', '_' or "
+                                    "'.', and start and end with a letter or digit",
+                            .check = check_label_value},
+    [FORMAT_ENV_NAME] = {.name = "environment variable name",
+                         .max_len = 256,
+                         .pattern = "^[ -<>-~]+$",
+                         .rule = "must be printable ASCII characters without '='",
+                         .check = check_env_name},
+    [FORMAT_CONFIG_KEY] = {.name = "ConfigMap or Secret key",
+                           .max_len = 253,
+                           .pattern = "^[.]?[-_a-zA-Z0-9][-._a-zA-Z0-9]*$",
+                           .rule = "must be letters, digits, '-', '_' or '.', and not start "
+                                   "with '..'",
+                           .check = check_config_key},
+    [FORMAT_IMAGE] = {.name = "image reference",
+                      .max_len = 1024,
+                      .rule = "must be an image reference such as "
+                              "registry.example/team/app:v1 (the repository in lower case, "
+                              "no blanks)",
+                      .check = check_image},
+    [FORMAT_VERSION] = {.name = "version",
+                        .max_len = 9,
+                        .pattern = "^[0-9]{1,4}(\\.[0-9]{1,4})?$",
+                        .rule = "must be a version such as 12 or 12.4",
+                        .check = check_version},
+    [FORMAT_DURATION] = {.name = "duration",
+                         .max_len = 32,
+                         .pattern = "^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$",
+                         .rule = "must be a duration such as 30s, 1m30s or 500ms",
+                         .check = check_duration},
+    [FORMAT_HTTP_URL] = {.name = "URL",
+                         .max_len = 2048,
+                         .pattern = "^https?://[^/[:space:]][^[:space:]]*$",
+                         .rule = "must be an address that begins with http:// or https://",
+                         .check = check_http_url},
+    [FORMAT_HTTP_HEADER] = {.name = "HTTP header name",
+                            .max_len = 256,
+                            .pattern = "^[-!#$%&'*+.^_`|~0-9A-Za-z]+$",
+                            .rule = "must be the name of an HTTP header",
+                            .check = check_http_header},
+    [FORMAT_ABSOLUTE_PATH] = {.name = "absolute path",
+                              .max_len = 1024,
+                              .rule = "must be a path that begins with / and has no part \"..\"",
+                              .check = check_absolute_path},
+    [FORMAT_PARAMETER] = {.name = "parameter name",
+                          .max_len = 63,
+                          .pattern = "^[A-Za-z_][-A-Za-z0-9_]*$",
+                          .rule = "must be letters, digits, '-' or '_', and start with a letter "
+                                  "or '_'",
+                          .check = check_parameter},
+    [FORMAT_STEP_JSON_PATH] = {.name = "JSONPath",
+                               .max_len = 1024,
+                               .pattern = "^([a-z0-9]([-a-z0-9]*[a-z0-9])?:)?\\$\\..+$",
+                               .rule = "must be a path such as $.status.succeeded, or "
+                                       "STEP:$.status.succeeded for another step's Job",
+                               .check = check_step_json_path},
+};
+
 const struct format *format_get(enum schema_format format)
 {
-    static const struct format formats[FORMAT_COUNT] = {
-        [FORMAT_NONE] = {.name = "", .check = check_any},
-        [FORMAT_NOT_BLANK] = {.name = "text",
-                              .rule = "must not be blank and must not hold control characters",
-                              .check = check_not_blank},
-        [FORMAT_DNS_LABEL] = {.name = "DNS label",
-                              .max_len = 63,
-                              .pattern = "^" LABEL "$",
-                              .rule = "must be at most 63 lower-case letters, digits or '-', and "
-                                      "start and end with a letter or digit",
-                              .check = check_dns_label},
-        [FORMAT_DNS_SUBDOMAIN] = {.name = "DNS name",
-                                  .max_len = 253,
-                                  .pattern = "^" LABEL "(\\." LABEL ")*$",
-                                  .rule = "must be lower-case letters, digits, '-' or '.', and "
-                                          "each part between dots must start and end with a "
-                                          "letter or digit",
-                                  .check = check_dns_subdomain},
-        [FORMAT_LABEL_KEY] = {.name = "label key",
-                              .max_len = 317,
-                              .pattern = "^(" LABEL "(\\." LABEL ")*/)?" QUALIFIED_WORD "$",
-                              .rule = "must be a label key: at most 63 letters, digits, '-', '_' "
-                                      "or '.', with an optional DNS name and '/' before them",
-                              .check = check_label_key},
-        [FORMAT_LABEL_VALUE] = {.name = "label value",
-                                .max_len = 63,
-                                .pattern = "^" QUALIFIED_WORD "?$",
-                                .rule = "must be empty or at most 63 letters, digits, '-', '_' or "
-                                        "'.', and start and end with a letter or digit",
-                                .check = check_label_value},
-        [FORMAT_ENV_NAME] = {.name = "environment variable name",
-                             .max_len = 256,
-                             .pattern = "^[ -<>-~]+$",
-                             .rule = "must be printable ASCII characters without '='",
-                             .check = check_env_name},
-        [FORMAT_CONFIG_KEY] = {.name = "ConfigMap or Secret key",
-                               .max_len = 253,
-                               .pattern = "^[.]?[-_a-zA-Z0-9][-._a-zA-Z0-9]*$",
-                               .rule = "must be letters, digits, '-', '_' or '.', and not start "
-                                       "with '..'",
-                               .check = check_config_key},
-        [FORMAT_IMAGE] = {.name = "image reference",
-                          .max_len = 1024,
-                          .rule = "must be an image reference such as "
-                                  "registry.example/team/app:v1 (the repository in lower case, "
-                                  "no blanks)",
-                          .check = check_image},
-        [FORMAT_VERSION] = {.name = "version",
-                            .max_len = 9,
-                            .pattern = "^[0-9]{1,4}(\\.[0-9]{1,4})?$",
-                            .rule = "must be a version such as 12 or 12.4",
-                            .check = check_version},
-    };
     return &formats[format];
 }
 

@@ -19,6 +19,12 @@ enum schema_format {
     FORMAT_CONFIG_KEY, /* a key of a ConfigMap or Secret */
     FORMAT_IMAGE,      /* an image reference */
     FORMAT_VERSION,    /* MAJOR or MAJOR.MINOR */
+    FORMAT_DURATION,   /* 30s, 1m30s, 500ms */
+    FORMAT_HTTP_URL,
+    FORMAT_HTTP_HEADER,    /* the name of one (RFC 9110, token) */
+    FORMAT_ABSOLUTE_PATH,  /* of a file, without ".." */
+    FORMAT_PARAMETER,      /* the name of a parameter or output of a flow */
+    FORMAT_STEP_JSON_PATH, /* $.… or STEP:$.… */
     FORMAT_COUNT,
 };
 

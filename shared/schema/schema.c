@@ -89,7 +89,7 @@ static const char *found_type(enum json_type type)
 /* ---- Validation ---- */
 
 struct walk {
-    enum schema_unknown unknown;
+    unsigned options; /* of enum schema_option */
     struct err_list *errors;
 };
 
@@ -140,6 +140,12 @@ static void report_unsupported(const struct walk *walk, const struct schema *sch
                  near.ptr ? "; did you mean \"" : "", STR_ARG(near), near.ptr ? "\"?" : "");
 }
 
+static bool has_placeholder(const struct walk *walk, struct str s)
+{
+    return (walk->options & SCHEMA_PLACEHOLDERS) && s.len > 0 &&
+           (memmem(s.ptr, s.len, "{{", 2) || memmem(s.ptr, s.len, "${", 2));
+}
+
 static bool validate_string(const struct walk *walk, const struct schema *schema,
                             const struct json *value, const struct path *path)
 {
@@ -149,7 +155,7 @@ static bool validate_string(const struct walk *walk, const struct schema *schema
     if (max == 0)
         max = SCHEMA_MAX_STRING;
     char buffer[2 * SHOWN_VALUE_MAX];
-    if (schema->values) {
+    if (schema->values && !has_placeholder(walk, s)) {
         for (const char *const *v = schema->values; *v; v++) {
             if (str_eq_cstr(s, *v))
                 return true;
@@ -167,7 +173,7 @@ static bool validate_string(const struct walk *walk, const struct schema *schema
                      "Too long: it has %zu bytes and may have at most %zu", s.len, max);
         return false;
     }
-    if (!format->check(s)) {
+    if (!format->check(s) && !has_placeholder(walk, s)) {
         err_list_add(walk->errors, path, value->line, ERR_INVALID, "Invalid value: %s: %s",
                      shown(schema, value, buffer, sizeof(buffer)), format->rule);
         return false;
@@ -285,7 +291,7 @@ static bool validate_object(const struct walk *walk, const struct schema *schema
             good = false;
         }
     }
-    if (walk->unknown == SCHEMA_UNKNOWN_REFUSED) {
+    if ((walk->options & SCHEMA_UNKNOWN_REFUSED)) {
         JSON_EACH (found, value) {
             if (!schema_field(schema, json_key(found))) {
                 report_unknown(walk, schema, found, path);
@@ -447,10 +453,10 @@ static bool validate(const struct walk *walk, const struct schema *schema, const
     return walk->errors->count + walk->errors->dropped == before;
 }
 
-bool schema_validate(const struct schema *schema, const struct json *value,
-                     enum schema_unknown unknown, const struct path *path, struct err_list *errors)
+bool schema_validate(const struct schema *schema, const struct json *value, unsigned options,
+                     const struct path *path, struct err_list *errors)
 {
-    struct walk walk = {.unknown = unknown, .errors = errors};
+    struct walk walk = {.options = options, .errors = errors};
     return validate(&walk, schema, value, path);
 }
 

@@ -93,15 +93,20 @@ enum {
     SCHEMA_MAX_ENTRIES = 1024, /* entries of a list or a map without a limit of its own */
 };
 
-enum schema_unknown {
-    SCHEMA_UNKNOWN_IGNORED, /* behind an apiserver, which has pruned or reported them */
-    SCHEMA_UNKNOWN_REFUSED, /* offline, where nobody else would notice a misspelt field */
+/* How to validate; to be added up. */
+enum schema_option {
+    /* Behind an apiserver, which has pruned or reported unknown fields. */
+    SCHEMA_UNKNOWN_IGNORED = 0,
+    /* Offline, where nobody else would notice a misspelt field. */
+    SCHEMA_UNKNOWN_REFUSED = 1 << 0,
+    /* A string with a placeholder ("{{" or "${") can become anything: its format is not checked. */
+    SCHEMA_PLACEHOLDERS = 1 << 1,
 };
 
 /* Reports everything that is wrong with `value`. `path` is where it is (NULL for the root). True when
  * nothing was found, so that the caller may decode and check further rules. */
-bool schema_validate(const struct schema *schema, const struct json *value,
-                     enum schema_unknown unknown, const struct path *path, struct err_list *errors);
+bool schema_validate(const struct schema *schema, const struct json *value, unsigned options,
+                     const struct path *path, struct err_list *errors);
 
 /* Adds the defaults below `value` in place. False without memory. */
 bool schema_default(const struct schema *schema, struct json *value, struct arena *arena);

@@ -473,7 +473,7 @@ const struct schema affinity_fields[] = {
 
 /* ---- environment ---- */
 
-static const struct schema secret_key_fields[] = {
+const struct schema key_reference_fields[] = {
     {.name = "name",
      .type = SCHEMA_STRING,
      .flags = SCHEMA_REQUIRED,
@@ -493,11 +493,11 @@ static const struct schema secret_key_fields[] = {
 static const struct schema env_source_fields[] = {
     {.name = "secretKeyRef",
      .type = SCHEMA_OBJECT,
-     .fields = secret_key_fields,
+     .fields = key_reference_fields,
      .text = "A key of a Secret."},
     {.name = "configMapKeyRef",
      .type = SCHEMA_OBJECT,
-     .fields = secret_key_fields,
+     .fields = key_reference_fields,
      .text = "A key of a ConfigMap."},
     {0},
 };

@@ -1,0 +1,65 @@
+/*
+ * A JobFlow while it is being judged: private to the rules of JobFlows.
+ *
+ * Steps of `steps` and of `finally` are numbered through: first those, then these. Names are unique over
+ * both. The two are separate graphs; a step of `finally` may look at every step of the flow.
+ */
+#ifndef POLICY_FLOW_H
+#define POLICY_FLOW_H
+
+#include "policy/dag.h"
+#include "policy/policy.h"
+#include "policy/scope.h"
+#include "types/jobflow.h"
+
+struct flow {
+    const struct policy_object *subject;
+    struct policy_findings *findings;
+    struct arena *arena;
+    const struct flow_spec *spec;
+    uint32_t main_count; /* of `steps` */
+    uint32_t count;      /* of both */
+    const struct flow_step **steps;
+    const struct json **nodes;      /* the steps' JSON, for lines */
+    uint32_t *by_name;              /* indices, sorted by name; equal names by index */
+    struct dag dag;                 /* over both: no edge leads from one to the other */
+    struct dag_ancestors ancestors; /* valid when has_ancestors */
+    bool has_ancestors;             /* false when the graph has cycles or is too large for it */
+    bool is_template;
+};
+
+/* The path of a step: `parent` and `ret` are for path_index(). */
+struct flow_path {
+    struct path spec, list, step;
+};
+const struct path *flow_step_path(const struct flow *flow, uint32_t step,
+                                  struct flow_path *storage);
+
+/* The lowest step of that name, or UINT32_MAX. */
+uint32_t flow_find(const struct flow *flow, struct str name);
+/* The step's name most like `name`, or absent. */
+struct str flow_nearest_step(const struct flow *flow, struct str name);
+
+static inline bool flow_is_finally(const struct flow *flow, uint32_t step)
+{
+    return step >= flow->main_count;
+}
+
+static inline bool flow_step_is(const struct flow_step *step, const char *type)
+{
+    return str_is_set(step->type) ? str_eq_cstr(step->type, type) : strcmp(type, "Job") == 0;
+}
+
+/* How `step` may use what `other` gives. */
+enum scope_use flow_use(const struct flow *flow, uint32_t step, uint32_t other);
+
+/* An error at a member of a step, or below: `field` may be NULL for the step itself. */
+void flow_refuse(const struct flow *flow, uint32_t step, const char *field, enum err_reason reason,
+                 const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+
+/* The rules, by file. */
+void flow_check_references(const struct flow *flow, uint32_t step); /* flow_references.c */
+void flow_check_io(const struct flow *flow, uint32_t step);         /* flow_io.c */
+void flow_check_template(const struct flow *flow, uint32_t step);   /* flow_template.c */
+
+#endif

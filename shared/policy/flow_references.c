@@ -1,0 +1,266 @@
+/* References of a step: its condition, and the placeholders and parameters that its template uses. */
+#include "policy/flow.h"
+
+#include "policy/placeholder.h"
+#include "policy/when.h"
+
+/* What a step can refer to. */
+struct step_scope {
+    const struct flow *flow;
+    uint32_t step;
+    bool own_inputs; /* its own input parameters are in sight: in its template, not in its inputs */
+};
+
+/* ---- What there is ---- */
+
+static const struct json *find_named(const struct json *list, struct str name)
+{
+    JSON_EACH (entry, list) {
+        if (str_eq(json_str(json_get(entry, STR("name"))), name))
+            return entry;
+    }
+    return NULL;
+}
+
+static enum scope_use scope_find_step(const void *ctx, struct str name, size_t *ret_step)
+{
+    const struct step_scope *scope = ctx;
+    uint32_t found = flow_find(scope->flow, name);
+    if (found == UINT32_MAX)
+        return SCOPE_UNKNOWN;
+    *ret_step = found;
+    return flow_use(scope->flow, scope->step, found);
+}
+
+static bool scope_has_output(const void *ctx, size_t step, struct str name)
+{
+    const struct step_scope *scope = ctx;
+    return find_named(scope->flow->steps[step]->outputs.parameters, name) != NULL;
+}
+
+static bool scope_has_parameter(const void *ctx, struct str name)
+{
+    const struct step_scope *scope = ctx;
+    const struct flow *flow = scope->flow;
+    return (scope->own_inputs && find_named(flow->steps[scope->step]->inputs.parameters, name)) ||
+           find_named(flow->spec->parameters, name);
+}
+
+static struct str nearest_named(const struct json *list, struct str name)
+{
+    enum { NAMES_MAX = 256 };
+    struct str names[NAMES_MAX];
+    size_t count = 0;
+    JSON_EACH (entry, list) {
+        if (count < NAMES_MAX)
+            names[count++] = json_str(json_get(entry, STR("name")));
+    }
+    return str_nearest(name, names, count);
+}
+
+static struct str scope_nearest(const void *ctx, enum scope_kind kind, size_t step, struct str name)
+{
+    const struct step_scope *scope = ctx;
+    const struct flow *flow = scope->flow;
+    if (kind == SCOPE_STEP)
+        return flow_nearest_step(flow, name);
+    if (kind == SCOPE_OUTPUT)
+        return nearest_named(flow->steps[step]->outputs.parameters, name);
+    struct str near = {NULL, 0};
+    if (scope->own_inputs)
+        near = nearest_named(flow->steps[scope->step]->inputs.parameters, name);
+    return str_is_set(near) ? near : nearest_named(flow->spec->parameters, name);
+}
+
+static struct scope make_scope(const struct step_scope *ctx)
+{
+    return (struct scope){
+        .ctx = ctx,
+        .find_step = scope_find_step,
+        .has_output = scope_has_output,
+        .has_parameter = scope_has_parameter,
+        .nearest = scope_nearest,
+    };
+}
+
+/* ---- when ---- */
+
+static void check_when(const struct flow *flow, uint32_t i)
+{
+    struct str when = flow->steps[i]->when;
+    if (when.len == 0)
+        return;
+    struct step_scope ctx = {.flow = flow, .step = i, .own_inputs = true};
+    struct scope scope = make_scope(&ctx);
+    struct err err;
+    if (when_parse(flow->arena, when, &scope, &err))
+        return;
+    if (err.code == 507)
+        flow->findings->errors.out_of_memory = true;
+    else
+        flow_refuse(flow, i, "when", ERR_INVALID, "Invalid value: %s", err.message);
+}
+
+/* ---- Placeholders ---- */
+
+struct placeholder_check {
+    const struct flow *flow;
+    const struct scope *scope;
+    uint32_t step;
+};
+
+/* A Secret's value is never seen by the controller, so it cannot be put into a text. */
+static bool is_secret(const struct placeholder_check *check, const struct placeholder *placeholder)
+{
+    if (placeholder->ref.kind != SCOPE_PARAMETER)
+        return false;
+    const struct json *parameter =
+        find_named(check->flow->steps[check->step]->inputs.parameters, placeholder->ref.name);
+    return json_path(parameter, "valueFrom", "secretKeyRef", NULL) != NULL;
+}
+
+static void refuse_at(const struct placeholder_check *check, const struct path *path,
+                      const struct json *value, const char *message)
+{
+    err_list_add(&check->flow->findings->errors, path, value->line, ERR_INVALID,
+                 "Invalid value: %s", message);
+}
+
+static bool visit_text(void *ctx, const struct path *path, struct json *value, struct str text,
+                       bool is_key)
+{
+    const struct placeholder_check *check = ctx;
+    struct placeholder found;
+    struct str wrong;
+    struct err err;
+    struct placeholder_reader reader = {.text = text};
+    int more;
+    while ((more = placeholder_next(&reader, &found, &err)) != 0) {
+        if (more > 0 && is_key)
+            refuse_at(check, path, value,
+                      "placeholders are replaced in values only, not in names of fields");
+        else if (more > 0 && is_secret(check, &found))
+            err_list_add(&check->flow->findings->errors, path, value->line, ERR_FORBIDDEN,
+                         "Forbidden: column %zu: the parameter \"%" PRIstr "\" comes from a Secret "
+                         "and is only an environment variable of the container; write $(%" PRIstr
+                         ") in command or args",
+                         placeholder_column(&reader, found.at), STR_ARG(found.ref.name),
+                         STR_ARG(found.ref.name));
+        else if (more < 0)
+            refuse_at(check, path, value, err.message);
+        else if (scope_check(check->scope, &found.ref, &wrong, &err) < 0)
+            err_list_add(&check->flow->findings->errors, path, value->line, ERR_INVALID,
+                         "Invalid value: column %zu: %s", placeholder_column(&reader, found.at),
+                         err.message);
+    }
+    return true;
+}
+
+static void check_placeholders(const struct flow *flow, uint32_t i, const struct json *value,
+                               const char *member, bool own_inputs)
+{
+    if (!value)
+        return;
+    struct step_scope ctx = {.flow = flow, .step = i, .own_inputs = own_inputs};
+    struct scope scope = make_scope(&ctx);
+    struct placeholder_check check = {.flow = flow, .scope = &scope, .step = i};
+    struct placeholder_visitor visitor = {.ctx = &check, .visit = visit_text};
+    struct flow_path storage;
+    struct path at = path_field(flow_step_path(flow, i, &storage), str_from_cstr(member));
+    /* The walk may change values for others; this visitor does not. */
+    if (!placeholder_walk((struct json *)(uintptr_t)value, &at, &visitor))
+        refuse_at(&check, &at, value, "nested more than 64 levels deep");
+}
+
+/* ---- Parameters ---- */
+
+/* STEP:$.…: the step must have ended before. */
+static void check_json_path(const struct flow *flow, uint32_t i, const struct json *source,
+                            const struct path *path, bool is_input)
+{
+    const struct json *found = json_get(source, STR("jsonPath"));
+    struct str step, rest;
+    if (!str_is_set(json_str(found)))
+        return;
+    struct path at = path_field(path, STR("jsonPath"));
+    struct err_list *errors = &flow->findings->errors;
+    if (str_starts_with(json_str(found), STR("$"))) {
+        if (is_input)
+            err_list_add(
+                errors, &at, found->line, ERR_INVALID,
+                "Invalid value: the step's own Job does not exist yet; name the step whose "
+                "Job is meant: STEP:$.status.succeeded");
+        return;
+    }
+    str_cut(json_str(found), ':', &step, &rest);
+    uint32_t other = flow_find(flow, step);
+    struct str near = flow_nearest_step(flow, step);
+    if (other == UINT32_MAX)
+        err_list_add(errors, &at, found->line, ERR_NOT_FOUND,
+                     "Not found: the flow has no step \"%" PRIstr "\"%s%" PRIstr "%s",
+                     STR_ARG(step), near.ptr ? "; did you mean \"" : "", STR_ARG(near),
+                     near.ptr ? "\"?" : "");
+    else if (other != i && flow_use(flow, i, other) == SCOPE_NOT_BEFORE)
+        err_list_add(errors, &at, found->line, ERR_INVALID,
+                     "Invalid value: the step \"%" PRIstr
+                     "\" need not have ended before; add it to "
+                     "the dependencies",
+                     STR_ARG(step));
+}
+
+static size_t count_set(const struct json *object, const char *const *names)
+{
+    size_t count = 0;
+    for (; *names; names++) {
+        const struct json *value = json_get(object, str_from_cstr(*names));
+        count += value && value->type != JSON_NULL;
+    }
+    return count;
+}
+
+static void check_input(const struct flow *flow, uint32_t i, const struct json *parameter,
+                        const struct path *path)
+{
+    static const char *const values[] = {"value", "valueFrom", NULL};
+    static const char *const sources[] = {"jsonPath", "configMapKeyRef", "secretKeyRef", NULL};
+    struct err_list *errors = &flow->findings->errors;
+    const struct json *source = json_get(parameter, STR("valueFrom"));
+    struct path source_at = path_field(path, STR("valueFrom"));
+    if (count_set(parameter, values) != 1)
+        err_list_add(errors, path, parameter->line, ERR_REQUIRED,
+                     "Required value: exactly one of value and valueFrom must be set");
+    else if (json_is(source, JSON_OBJECT) && count_set(source, sources) != 1)
+        err_list_add(
+            errors, &source_at, source->line, ERR_REQUIRED,
+            "Required value: exactly one of jsonPath, configMapKeyRef and secretKeyRef must "
+            "be set");
+    check_json_path(flow, i, source, &source_at, true);
+}
+
+static void check_parameters(const struct flow *flow, uint32_t i)
+{
+    const struct flow_step *step = flow->steps[i];
+    struct flow_path storage;
+    const struct path *at = flow_step_path(flow, i, &storage);
+    struct path inputs = path_field(at, STR("inputs")), in = path_field(&inputs, STR("parameters"));
+    struct path outputs = path_field(at, STR("outputs")),
+                out = path_field(&outputs, STR("parameters"));
+    size_t index = 0;
+    JSON_EACH (parameter, step->inputs.parameters) {
+        struct path here = path_index(&in, index++);
+        check_input(flow, i, parameter, &here);
+    }
+    index = 0;
+    JSON_EACH (parameter, step->outputs.parameters) {
+        struct path here = path_index(&out, index++), from = path_field(&here, STR("valueFrom"));
+        check_json_path(flow, i, json_get(parameter, STR("valueFrom")), &from, false);
+    }
+}
+
+void flow_check_references(const struct flow *flow, uint32_t step)
+{
+    check_when(flow, step);
+    check_parameters(flow, step);
+    check_placeholders(flow, step, flow->steps[step]->template, "template", true);
+    check_placeholders(flow, step, json_get(flow->nodes[step], STR("inputs")), "inputs", false);
+}

@@ -1,0 +1,558 @@
+/* Rules of JobFlows: the graph, and what may change when. */
+#include "policy/jobflow.h"
+
+#include "policy/flow.h"
+#include "policy/report.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define NO_KEY ((struct str){NULL, 0})
+
+/* ---- The flow as one thing ---- */
+
+const struct path *flow_step_path(const struct flow *flow, uint32_t step, struct flow_path *storage)
+{
+    bool last = flow_is_finally(flow, step);
+    storage->spec = path_field(NULL, STR("spec"));
+    storage->list = path_field(&storage->spec, last ? STR("finally") : STR("steps"));
+    storage->step = path_index(&storage->list, last ? step - flow->main_count : step);
+    return &storage->step;
+}
+
+void flow_refuse(const struct flow *flow, uint32_t step, const char *field, enum err_reason reason,
+                 const char *fmt, ...)
+{
+    char message[1024];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(message, sizeof(message), fmt, args);
+    va_end(args);
+    struct flow_path storage;
+    struct path at = *flow_step_path(flow, step, &storage);
+    const struct json *node = flow->nodes[step];
+    if (field) {
+        const struct json *found = json_get(node, str_from_cstr(field));
+        at = path_field(&storage.step, str_from_cstr(field));
+        node = found ? found : node;
+    }
+    err_list_add(&flow->findings->errors, &at, node->line, reason, "%s", message);
+}
+
+static int by_name(const void *a, const void *b, void *ctx)
+{
+    const struct flow *flow = ctx;
+    uint32_t i = *(const uint32_t *)a, j = *(const uint32_t *)b;
+    int order = str_cmp(flow->steps[i]->name, flow->steps[j]->name);
+    return order != 0 ? order : (i > j) - (i < j);
+}
+
+uint32_t flow_find(const struct flow *flow, struct str name)
+{
+    uint32_t low = 0, high = flow->count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (str_cmp(flow->steps[flow->by_name[middle]]->name, name) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    bool found = low < flow->count && str_eq(flow->steps[flow->by_name[low]]->name, name);
+    return found ? flow->by_name[low] : UINT32_MAX;
+}
+
+struct str flow_nearest_step(const struct flow *flow, struct str name)
+{
+    /* Beyond a few hundred names a proposal costs more than it helps. */
+    enum { NAMES_MAX = 512 };
+    struct str names[NAMES_MAX];
+    uint32_t count = 0;
+    for (; count < flow->count && count < NAMES_MAX; count++)
+        names[count] = flow->steps[count]->name;
+    return str_nearest(name, names, count);
+}
+
+enum scope_use flow_use(const struct flow *flow, uint32_t step, uint32_t other)
+{
+    if (step == other)
+        return SCOPE_ITSELF;
+    if (flow_is_finally(flow, step) && !flow_is_finally(flow, other))
+        return SCOPE_USABLE;
+    /* Without ancestors the graph is wrong already: no second error about each reference. */
+    if (!flow->has_ancestors || dag_is_ancestor(&flow->ancestors, step, other))
+        return SCOPE_USABLE;
+    return SCOPE_NOT_BEFORE;
+}
+
+static void collect(struct flow *flow, const struct schema_list *list, const struct json *nodes)
+{
+    const struct flow_step *steps = list->items;
+    uint32_t i = flow->count;
+    JSON_EACH (node, nodes) {
+        flow->nodes[i++] = node;
+    }
+    for (size_t k = 0; k < list->count; k++)
+        flow->steps[flow->count++] = &steps[k];
+}
+
+/* False without memory. */
+static bool flow_init(struct flow *flow, const struct flow_spec *spec, const struct json *object)
+{
+    size_t count = spec->steps.count + spec->finally.count;
+    flow->spec = spec;
+    flow->steps = ARENA_NEW_ARRAY(flow->arena, const struct flow_step *, count);
+    flow->nodes = ARENA_NEW_ARRAY(flow->arena, const struct json *, count);
+    flow->by_name = ARENA_NEW_ARRAY(flow->arena, uint32_t, count);
+    if (!flow->steps || !flow->nodes || !flow->by_name)
+        return false;
+    collect(flow, &spec->steps, json_path(object, "spec", "steps", NULL));
+    flow->main_count = flow->count;
+    collect(flow, &spec->finally, json_path(object, "spec", "finally", NULL));
+    for (uint32_t i = 0; i < flow->count; i++)
+        flow->by_name[i] = i;
+    qsort_r(flow->by_name, flow->count, sizeof(flow->by_name[0]), by_name, flow);
+    return true;
+}
+
+/* ---- Names and dependencies ---- */
+
+static void check_names(const struct flow *flow)
+{
+    for (uint32_t i = 0; i < flow->count; i++) {
+        struct str name = flow->steps[i]->name;
+        uint32_t first = flow_find(flow, name);
+        if (name.len == 0 || first == i)
+            continue;
+        bool last = flow_is_finally(flow, first);
+        flow_refuse(
+            flow, i, "name", ERR_DUPLICATE,
+            "Duplicate value: \"%" PRIstr "\" is the name of spec.%s[%u] too; names must be "
+            "unique in a flow",
+            STR_ARG(name), last ? "finally" : "steps", last ? first - flow->main_count : first);
+    }
+}
+
+static void refuse_dependency(const struct flow *flow, uint32_t step, size_t index,
+                              const struct json *dependency, enum err_reason reason,
+                              const char *fmt, ...) __attribute__((format(printf, 6, 7)));
+
+static void refuse_dependency(const struct flow *flow, uint32_t step, size_t index,
+                              const struct json *dependency, enum err_reason reason,
+                              const char *fmt, ...)
+{
+    char message[512];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(message, sizeof(message), fmt, args);
+    va_end(args);
+    struct flow_path storage;
+    struct path list = path_field(flow_step_path(flow, step, &storage), STR("dependencies"));
+    struct path at = path_index(&list, index);
+    err_list_add(&flow->findings->errors, &at, dependency->line, reason, "%s", message);
+}
+
+/* The step that the dependency means, or UINT32_MAX after an error. */
+static uint32_t resolve_dependency(const struct flow *flow, uint32_t step, size_t index,
+                                   const struct json *dependency)
+{
+    struct str name = json_str(dependency);
+    uint32_t target = flow_find(flow, name);
+    bool here = flow_is_finally(flow, step);
+    if (target == UINT32_MAX) {
+        struct str near = flow_nearest_step(flow, name);
+        refuse_dependency(flow, step, index, dependency, ERR_NOT_FOUND,
+                          "Not found: the flow has no step \"%" PRIstr "\"%s%" PRIstr "%s",
+                          STR_ARG(name), near.ptr ? "; did you mean \"" : "", STR_ARG(near),
+                          near.ptr ? "\"?" : "");
+    } else if (flow_is_finally(flow, target) != here) {
+        refuse_dependency(flow, step, index, dependency, ERR_INVALID,
+                          here ? "Invalid value: \"%" PRIstr "\": steps of finally start when all "
+                                 "others have ended and depend on each other only; remove it"
+                               : "Invalid value: \"%" PRIstr
+                                 "\" is a step of finally, which starts "
+                                 "when all others have ended; remove it",
+                          STR_ARG(name));
+        target = UINT32_MAX;
+    }
+    return target;
+}
+
+/* `seen[t] == step + 1` says that the step has named t already. */
+static uint32_t collect_edges(const struct flow *flow, uint32_t step, struct dag_edge *edges,
+                              uint32_t *seen)
+{
+    uint32_t count = 0;
+    size_t index = 0;
+    JSON_EACH (dependency, flow->steps[step]->dependencies) {
+        size_t at = index++;
+        if (!str_is_set(json_str(dependency)))
+            continue;
+        uint32_t target = resolve_dependency(flow, step, at, dependency);
+        if (target == UINT32_MAX)
+            continue;
+        if (seen[target] == step + 1) {
+            refuse_dependency(flow, step, at, dependency, ERR_DUPLICATE,
+                              "Duplicate value: \"%" PRIstr "\" is already in the list",
+                              STR_ARG(json_str(dependency)));
+            continue;
+        }
+        seen[target] = step + 1;
+        edges[count++] = (struct dag_edge){.from = step, .to = target};
+    }
+    return count;
+}
+
+static bool build_graph(struct flow *flow)
+{
+    size_t total = 0;
+    for (uint32_t i = 0; i < flow->count; i++) {
+        const struct json *list = flow->steps[i]->dependencies;
+        total += list ? list->len : 0;
+    }
+    struct dag_edge *edges = ARENA_NEW_ARRAY(flow->arena, struct dag_edge, total);
+    uint32_t *seen = ARENA_NEW_ARRAY(flow->arena, uint32_t, flow->count);
+    if (!edges || !seen)
+        return false;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < flow->count; i++)
+        count += collect_edges(flow, i, edges + count, seen);
+    return dag_build(flow->arena, flow->count, edges, count, &flow->dag);
+}
+
+/* ---- Cycles ---- */
+
+/* "a → b → c → a"; of a very long one the beginning and the end. */
+static struct str print_cycle(const struct flow *flow, const struct dag_cycle *cycle)
+{
+    enum { SHOWN_MAX = 20, SHOWN_HEAD = 10 };
+    struct buf buf;
+    buf_init(&buf, arena_mem(flow->arena), 16 * 1024);
+    for (uint32_t i = 0; i < cycle->count; i++) {
+        if (cycle->count > SHOWN_MAX && i == SHOWN_HEAD) {
+            uint32_t left_out = cycle->count - SHOWN_MAX;
+            buf_printf(&buf, "… %u more … → ", left_out);
+            i += left_out;
+        }
+        buf_put(&buf, flow->steps[cycle->steps[i]]->name);
+        buf_put(&buf, STR(" → "));
+    }
+    buf_put(&buf, flow->steps[cycle->steps[0]]->name);
+    return buf_failed(&buf) ? NO_KEY : buf_str(&buf);
+}
+
+static bool check_cycles(const struct flow *flow)
+{
+    struct dag_cycles cycles;
+    if (!dag_cycles(flow->arena, &flow->dag, &cycles))
+        return false;
+    for (uint32_t i = 0; i < cycles.count; i++) {
+        const struct dag_cycle *cycle = &cycles.cycles[i];
+        struct flow_path storage;
+        flow_step_path(flow, cycle->steps[0], &storage);
+        struct str text = print_cycle(flow, cycle);
+        if (!str_is_set(text))
+            return false;
+        err_list_add(&flow->findings->errors, &storage.list, flow->nodes[cycle->steps[0]]->line,
+                     ERR_INVALID, "cycle: %" PRIstr ": remove one of these dependencies",
+                     STR_ARG(text));
+    }
+    if (cycles.component_count > cycles.count)
+        report(&flow->findings->errors, flow->subject->object, "spec", NO_KEY, ERR_TOO_MANY,
+               "Too many: %u more cycles are not listed", cycles.component_count - cycles.count);
+    return true;
+}
+
+/* Who comes before whom, for conditions and artifacts; not for graphs that are wrong or huge. */
+static bool find_ancestors(struct flow *flow)
+{
+    uint32_t *order = ARENA_NEW_ARRAY(flow->arena, uint32_t, flow->count);
+    uint32_t ordered;
+    if (!order || !dag_order(flow->arena, &flow->dag, order, &ordered))
+        return false;
+    if (ordered < flow->count)
+        return true;
+    if (!dag_ancestors(flow->arena, &flow->dag, order, ordered, &flow->ancestors))
+        return false;
+    flow->has_ancestors = true;
+    return true;
+}
+
+/* ---- One step ---- */
+
+static void check_step(const struct flow *flow, uint32_t i)
+{
+    flow_check_references(flow, i);
+    flow_check_io(flow, i);
+    flow_check_template(flow, i);
+}
+
+/* ---- The flow as a whole ---- */
+
+static void check_failure_rule(const struct flow *flow, const struct json *rule, size_t index)
+{
+    const struct json *codes = json_get(rule, STR("onExitCodes"));
+    if (!str_eq(json_str(json_get(codes, STR("operator"))), STR("In")))
+        return;
+    JSON_EACH (value, json_get(codes, STR("values"))) {
+        int64_t code;
+        if (!json_int64(value, &code) || code != 0)
+            continue;
+        struct path spec = path_field(NULL, STR("spec"));
+        struct path policy = path_field(&spec, STR("executionPolicy"));
+        struct path failure = path_field(&policy, STR("podFailurePolicy"));
+        struct path rules = path_field(&failure, STR("rules")), at = path_index(&rules, index);
+        struct path on = path_field(&at, STR("onExitCodes")),
+                    values = path_field(&on, STR("values"));
+        err_list_add(&flow->findings->errors, &values, value->line, ERR_INVALID,
+                     "Invalid value: 0: with the operator In it would mean success; remove it");
+    }
+}
+
+static void check_policy(const struct flow *flow)
+{
+    size_t index = 0;
+    JSON_EACH (rule, json_get(flow->spec->policy.pod_failure_policy, STR("rules"))) {
+        check_failure_rule(flow, rule, index++);
+    }
+}
+
+static void check_resources(const struct flow *flow, const char *member, const struct json *list)
+{
+    struct path spec = path_field(NULL, STR("spec"));
+    struct path resources = path_field(&spec, STR("resourceTemplates"));
+    struct path list_at = path_field(&resources, str_from_cstr(member));
+    size_t index = 0;
+    JSON_EACH (resource, list) {
+        struct path at = path_index(&list_at, index++);
+        struct path metadata = path_field(&at, STR("metadata")),
+                    name_at = path_field(&metadata, STR("name"));
+        struct str name = json_str(json_path(resource, "metadata", "name", NULL));
+        if (name.len == 0)
+            err_list_add(&flow->findings->errors, &name_at, resource->line, ERR_REQUIRED,
+                         "Required value: the steps' templates refer to the object by its name");
+        else if (!format_is_valid(FORMAT_DNS_SUBDOMAIN, name))
+            err_list_add(&flow->findings->errors, &name_at, resource->line, ERR_INVALID,
+                         "Invalid value: \"%" PRIstr "\": %s", STR_ARG(name),
+                         format_get(FORMAT_DNS_SUBDOMAIN)->rule);
+        for (const struct json *before = list->first; before != resource; before = before->next) {
+            if (name.len > 0 &&
+                str_eq(name, json_str(json_path(before, "metadata", "name", NULL)))) {
+                err_list_add(&flow->findings->errors, &name_at, resource->line, ERR_DUPLICATE,
+                             "Duplicate value: \"%" PRIstr "\" is already in the list",
+                             STR_ARG(name));
+                break;
+            }
+        }
+    }
+}
+
+/* True when the number of steps lets the rest be checked. */
+static bool check_size(const struct flow *flow)
+{
+    size_t max = flow->subject->max_steps ? flow->subject->max_steps : JOBFLOW_STEPS_MAX;
+    if (flow->count == 0 && !flow->spec->template_ref) {
+        report(&flow->findings->errors, flow->subject->object, "spec.steps", NO_KEY, ERR_REQUIRED,
+               "Required value: a flow needs at least one step");
+        return false;
+    }
+    if (flow->count <= max)
+        return true;
+    report(&flow->findings->errors, flow->subject->object, "spec.steps", NO_KEY, ERR_TOO_MANY,
+           "Too many: %u: a flow may have at most %zu steps, those of finally included; split it "
+           "into several flows",
+           flow->count, max);
+    return false;
+}
+
+static bool check_flow(struct flow *flow, const struct flow_spec *spec)
+{
+    if (!flow_init(flow, spec, flow->subject->object))
+        return false;
+    check_policy(flow);
+    check_resources(flow, "volumeClaimTemplates", spec->resources.volume_claims);
+    check_resources(flow, "configMapTemplates", spec->resources.config_maps);
+    if (!check_size(flow))
+        return true;
+    check_names(flow);
+    if (!build_graph(flow) || !check_cycles(flow) || !find_ancestors(flow))
+        return false;
+    for (uint32_t i = 0; i < flow->count; i++)
+        check_step(flow, i);
+    return true;
+}
+
+static void validate(const struct policy_object *subject, struct policy_findings *findings,
+                     bool is_template)
+{
+    struct jobflow *object = ARENA_NEW(subject->arena, struct jobflow);
+    struct flow flow = {
+        .subject = subject,
+        .findings = findings,
+        .arena = subject->arena,
+        .is_template = is_template,
+    };
+    if (!object || !schema_decode(subject->kind->schema, subject->object, object, subject->arena) ||
+        !check_flow(&flow, &object->spec))
+        findings->errors.out_of_memory = true;
+}
+
+/* ---- What may change when ---- */
+
+/* A flow that has started keeps what it started with; these may still change. */
+static bool may_change(struct str member)
+{
+    static const struct str names[] = {
+        STR_INIT("suspend"),
+        STR_INIT("suspendMode"),
+        STR_INIT("ttlSecondsAfterFinished"),
+        STR_INIT("activeDeadlineSeconds"),
+        STR_INIT("parallelism"),
+    };
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (str_eq(member, names[i]))
+            return true;
+    }
+    return false;
+}
+
+static bool has_started(const struct json *before)
+{
+    struct str phase = json_str(json_path(before, "status", "phase", NULL));
+    return phase.len > 0 && !str_eq(phase, STR("Pending"));
+}
+
+static void refuse_changes(const struct policy_object *subject, struct err_list *errors,
+                           const char *parent, const struct json *before, const struct json *after)
+{
+    JSON_EACH (old, before) {
+        const struct json *new = json_get(after, json_key(old));
+        bool nested = strcmp(parent, "spec") == 0 && str_eq(json_key(old), STR("executionPolicy"));
+        if (nested || may_change(json_key(old)) || (new &&json_equal(old, new)))
+            continue;
+        report(errors, subject->object, parent, json_key(old), ERR_FORBIDDEN,
+               "Forbidden: the flow has started; only suspend, suspendMode, parallelism, "
+               "ttlSecondsAfterFinished and activeDeadlineSeconds may change; create another flow");
+    }
+    JSON_EACH (new, after) {
+        if (!json_get(before, json_key(new)) && !may_change(json_key(new)))
+            report(errors, subject->object, parent, json_key(new), ERR_FORBIDDEN,
+                   "Forbidden: the flow has started, so this cannot be added; create another flow");
+    }
+}
+
+static void check_changes(const struct policy_object *subject, struct err_list *errors)
+{
+    if (subject->operation != POLICY_UPDATE || !has_started(subject->before))
+        return;
+    const struct json *before = json_get(subject->before, STR("spec"));
+    const struct json *after = json_get(subject->object, STR("spec"));
+    refuse_changes(subject, errors, "spec", before, after);
+    refuse_changes(subject, errors, "spec.executionPolicy",
+                   json_get(before, STR("executionPolicy")),
+                   json_get(after, STR("executionPolicy")));
+}
+
+/* ---- Approvals ---- */
+
+static const struct json *annotations_of(const struct json *object)
+{
+    return json_path(object, "metadata", "annotations", NULL);
+}
+
+static void check_approval(const struct policy_object *subject, const struct json *annotation,
+                           struct err_list *errors)
+{
+    struct str name =
+        str_sub(json_key(annotation), sizeof(ANNOTATION_APPROVE) - 1, json_key(annotation).len);
+    bool is_manual = false;
+    JSON_EACH (step, json_path(subject->object, "spec", "steps", NULL)) {
+        is_manual = is_manual || (str_eq(json_str(json_get(step, STR("name"))), name) &&
+                                  str_eq(json_str(json_get(step, STR("type"))), STR("Manual")));
+    }
+    struct str value = json_str(annotation);
+    if (!is_manual)
+        report(errors, subject->object, "metadata.annotations", json_key(annotation), ERR_NOT_FOUND,
+               "Not found: the flow has no Manual step \"%" PRIstr "\"", STR_ARG(name));
+    else if (!str_eq(value, STR("true")) && !str_eq(value, STR("false")))
+        report(
+            errors, subject->object, "metadata.annotations", json_key(annotation),
+            ERR_NOT_SUPPORTED,
+            "Unsupported value: \"%.*s\": supported values: \"true\" approves, \"false\" rejects",
+            value.len > 64 ? 64 : (int)value.len, value.ptr ? value.ptr : "");
+}
+
+/* Who approved must be who set the approval last. */
+static void check_approvals(const struct policy_object *subject, struct err_list *errors)
+{
+    JSON_EACH (annotation, annotations_of(subject->object)) {
+        if (str_starts_with(json_key(annotation), STR(ANNOTATION_APPROVE)))
+            check_approval(subject, annotation, errors);
+    }
+}
+
+/* The name behind the approval: kept while the approval stays, the asking user's when it changes. */
+static bool write_approver(struct policy_object *subject, struct json *annotations,
+                           const struct json *approval)
+{
+    struct str step =
+        str_sub(json_key(approval), sizeof(ANNOTATION_APPROVE) - 1, json_key(approval).len);
+    struct str key = arena_printf(subject->arena, ANNOTATION_APPROVED_BY "%" PRIstr, STR_ARG(step));
+    if (!str_is_set(key))
+        return false;
+    const struct json *before = annotations_of(subject->before);
+    const struct json *old = json_get(before, json_key(approval));
+    struct str who = subject->user;
+    if (old && json_equal(old, approval) && json_get(before, key))
+        who = json_str(json_get(before, key));
+    return json_set(annotations, key, json_new_str(subject->arena, who));
+}
+
+/* What was set by hand goes: it would say that somebody approved who did not. */
+static void remove_forged(struct json *annotations)
+{
+    bool found = true;
+    while (found) {
+        found = false;
+        JSON_EACH (annotation, annotations) {
+            struct str key = json_key(annotation);
+            if (str_starts_with(key, STR(ANNOTATION_APPROVED_BY))) {
+                json_remove(annotations, key);
+                found = true;
+                break;
+            }
+        }
+    }
+}
+
+bool jobflow_default(struct policy_object *subject)
+{
+    struct json *annotations =
+        json_get(json_get(subject->object, STR("metadata")), STR("annotations"));
+    if (subject->is_offline || !json_is(annotations, JSON_OBJECT))
+        return true;
+    remove_forged(annotations);
+    size_t count = annotations->len;
+    /* New members go to the end: those that were there first are looked at. */
+    struct json *annotation = json_first(annotations);
+    for (size_t i = 0; i < count && annotation; i++, annotation = annotation->next) {
+        if (str_starts_with(json_key(annotation), STR(ANNOTATION_APPROVE)) &&
+            !write_approver(subject, annotations, annotation))
+            return false;
+    }
+    return true;
+}
+
+/* ---- Entry ---- */
+
+void jobflow_validate(const struct policy_object *subject, struct policy_findings *findings)
+{
+    validate(subject, findings, false);
+    check_changes(subject, &findings->errors);
+    check_approvals(subject, &findings->errors);
+}
+
+void jobflow_template_validate(const struct policy_object *subject,
+                               struct policy_findings *findings)
+{
+    validate(subject, findings, true);
+}

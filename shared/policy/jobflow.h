@@ -1,0 +1,28 @@
+/*
+ * The rules of JobFlows that their tables cannot say: the graph, conditions, parameters, artifacts,
+ * templates, and what may change when.
+ */
+#ifndef POLICY_JOBFLOW_H
+#define POLICY_JOBFLOW_H
+
+#include "policy/policy.h"
+
+/* Offline or at CREATE and UPDATE; the schema has been checked: its errors are in the findings. */
+void jobflow_validate(const struct policy_object *subject, struct policy_findings *findings);
+
+/* The same for a JobFlowTemplate, whose parameters have no values yet. */
+void jobflow_template_validate(const struct policy_object *subject,
+                               struct policy_findings *findings);
+
+/*
+ * Approvals: the annotation approve.workflow.kube-zen.io/STEP is a user's, and
+ * approved-by.workflow.kube-zen.io/STEP says who set it. The webhook writes the second whenever the
+ * first changes, and puts back what anybody else does to it.
+ */
+#define ANNOTATION_APPROVE     "approve.workflow.kube-zen.io/"
+#define ANNOTATION_APPROVED_BY "approved-by.workflow.kube-zen.io/"
+
+/* False without memory. */
+bool jobflow_default(struct policy_object *subject);
+
+#endif
