@@ -136,7 +136,7 @@ teardown_file() {
 @test "a RuntimeClass that does not fit the TEE is refused with those that do" {
 	try bad '.spec.hardwareRequirements = {teeRequired: true, teeType: "tdx"} | .spec.scheduling.runtimeClass = "gvisor"'
 	assert_refused <<-'EOF'
-		The Performer "bad" is invalid: spec.scheduling.runtimeClass: Unsupported value: "gvisor": it does not run pods in tdx; supported values: "kata-qemu-tdx", "kata-qemu-nvidia-gpu-tdx"; remove the field to get the first one
+		The Performer "bad" is invalid: spec.scheduling.runtimeClass: Unsupported value: "gvisor": it does not run pods in tdx; supported values: kata-qemu-tdx, kata-qemu-nvidia-gpu-tdx; remove the field to get the first one
 	EOF
 }
 

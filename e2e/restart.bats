@@ -36,7 +36,7 @@ replace_under_load() {
 	done
 	eventually 30 has_served
 	load_end
-	assert_no_failure 1000
+	assert_no_failure 300
 }
 
 @test "no request fails while the webhook is replaced three times at a new address" {

@@ -1,7 +1,8 @@
 /*
- * Certificates for tests, made when the test runs: self-signed, ECDSA P-256, in a folder of their own
- * as Kubernetes mounts a Secret: tls.crt and tls.key are links to ..data/tls.crt and ..data/tls.key,
- * and "..data" is a link to the folder of one version, which is switched all at once.
+ * Certificates for tests, made when the test runs: self-signed, ECDSA P-256, in a folder of their
+ * own as Kubernetes mounts a Secret: tls.crt and tls.key are links to ..data/tls.crt and
+ * ..data/tls.key, and "..data" is a link to the folder of one version, which is switched all at
+ * once.
  */
 #ifndef UNIT_CERT_FILES_H
 #define UNIT_CERT_FILES_H

@@ -1,7 +1,7 @@
 /*
- * A small HTTP/1.1 client for tests of the server: it sends exactly the bytes that the test gives it,
- * over TCP or TLS to 127.0.0.1, and reads answers one by one. Waiting is bounded by 20 s; beyond
- * that, and when it cannot connect, it reports failure.
+ * A small HTTP/1.1 client for tests of the server: it sends exactly the bytes that the test gives
+ * it, over TCP or TLS to 127.0.0.1, and reads answers one by one. Waiting is bounded by 20 s;
+ * beyond that, and when it cannot connect, it reports failure.
  *
  * It never calls cmocka, so that a test's own threads may use it.
  */

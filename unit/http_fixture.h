@@ -1,6 +1,6 @@
 /*
- * A server for tests: on 127.0.0.1, with a clock that the test moves, counted memory, some routes, and
- * a record of the finished requests.
+ * A server for tests: on 127.0.0.1, with a clock that the test moves, counted memory, some routes,
+ * and a record of the finished requests.
  *
  *   struct http_fixture fixture;
  *   http_fixture_init(&fixture);

@@ -300,8 +300,8 @@ static void secrets_of_wrong_types_are_not_shown(void **state)
         "\"config\":\"s3cr3t\"",
         "\"config\":{\"args\":[73537,true],\"command\":{\"a\":\"s3cr3t\"}}",
         "\"config\":{\"args\":\"--token=s3cr3t\"}",
-        "\"config\":{\"environment\":{\"A\":\"s3cr3t\"},\"environmentFrom\":[{\"name\":\"A\","
-        "\"valueFrom\":{\"secretKeyRef\":{\"name\":\"n\",\"key\":\"k\"}}}]}",
+        ("\"config\":{\"environment\":{\"A\":\"s3cr3t\"},\"environmentFrom\":[{\"name\":\"A\","
+         "\"valueFrom\":{\"secretKeyRef\":{\"name\":\"n\",\"key\":\"k\"}}}]}"),
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         for (int phase = 0; phase < 2; phase++) {
@@ -490,7 +490,7 @@ static bool work(const struct mem *mem, void *ctx)
     struct buf out;
     struct err err = {0};
     struct admission_outcome outcome;
-    arena_init(&arena, mem, 256, 64 * 1024 * 1024);
+    arena_init(&arena, mem, 16, 64 * 1024 * 1024); /* nearly a block for each */
     buf_init(&out, arena_mem(&arena), ANSWER_MAX);
     int result = admission_answer(w->phase, w->body, w->f->catalog, &arena, &out, &outcome, &err);
     if (result == 0)

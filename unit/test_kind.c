@@ -428,7 +428,12 @@ static void a_definition_names_its_kind(void **state)
     assert_true(json_bool(json_get(version, STR("served")), false));
     assert_true(json_bool(json_get(version, STR("storage")), false));
     assert_true(json_is(json_path(version, "subresources", "status", NULL), JSON_OBJECT));
-    assert_int_equal(json_get(version, STR("additionalPrinterColumns"))->len, 10);
+    const struct json *columns = json_get(version, STR("additionalPrinterColumns"));
+    assert_int_equal(columns->len, 10);
+    int64_t priority;
+    assert_null(json_get(json_at(columns, 0), STR("priority")));
+    assert_true(json_int64(json_get(json_at(columns, 6), STR("priority")), &priority));
+    assert_int_equal(priority, 1); /* only with -o wide */
 }
 
 /* The limits that are in the table are in the definition, for where the webhook is not installed. */
@@ -465,8 +470,9 @@ static void the_reference_has_every_field_and_column(void **state)
     struct str text = buf_str(&buf);
     static const char *const parts[] = {
         "## Performer\n",
-        "`apiVersion: hourglass.eigenlayer.io/v1alpha1`, `kind: Performer`, namespaced, short name "
-        "`perf`.",
+        ("`apiVersion: hourglass.eigenlayer.io/v1alpha1`, `kind: Performer`, namespaced, short "
+         "name "
+         "`perf`."),
         "The name has at most 53 bytes",
         "\n### Performer spec\n",
         "\n### Performer status\n",
@@ -494,18 +500,15 @@ static void the_reference_has_every_field_and_column(void **state)
     }
 }
 
-static void a_bar_in_a_text_does_not_end_its_cell(void **state)
+/* A kind with one row of the spec, as the reference shows it. */
+static struct str reference_of(struct fixture *f, const struct schema *row)
 {
-    struct fixture *f = *state;
-    static const struct schema spec_fields[] = {
-        {.name = "x", .type = SCHEMA_ANY, .text = "This | that."},
-        {0},
-    };
-    static const struct schema fields[] = {
+    const struct schema spec_fields[] = {*row, {0}};
+    const struct schema fields[] = {
         {.name = "spec", .type = SCHEMA_OBJECT, .fields = spec_fields, .text = "What."},
         {0},
     };
-    static const struct schema schema = {.type = SCHEMA_OBJECT, .fields = fields};
+    const struct schema schema = {.type = SCHEMA_OBJECT, .fields = fields};
     static const struct printer_column columns[] = {{0}};
     const struct kind kind = {.group = "g",
                               .version = "v1",
@@ -520,9 +523,49 @@ static void a_bar_in_a_text_does_not_end_its_cell(void **state)
     buf_init(&buf, arena_mem(&f->arena), 65536);
     reference_write(&buf, &kind);
     assert_false(buf_failed(&buf));
-    static const char row[] = "| `spec.x` | anything |  | This \\| that. |\n";
-    assert_non_null(memmem(buf.ptr, buf.len, row, sizeof(row) - 1));
     assert_null(memmem(buf.ptr, buf.len, "K status", 8)); /* it has none */
+    return buf_str(&buf);
+}
+
+static void every_sort_of_row_is_in_the_reference(void **state)
+{
+    struct fixture *f = *state;
+    static const struct schema version_item = {.type = SCHEMA_STRING, .format = FORMAT_VERSION};
+    static const struct {
+        struct schema row;
+        const char *line;
+    } rows[] = {
+        /* A bar does not end the cell. */
+        {{.name = "x", .type = SCHEMA_ANY, .text = "This | that."},
+         "| `spec.x` | anything |  | This \\| that. |\n"},
+        {{.name = "x", .type = SCHEMA_NUMBER, .text = "X."}, "| `spec.x` | number |  | X. |\n"},
+        {{.name = "x", .type = SCHEMA_NUMBER, .min = 1, .max = 10, .text = "X."},
+         "| number |  | X. 1 to 10. |\n"},
+        {{.name = "x", .type = SCHEMA_INTEGER, .max = 5, .text = "X."},
+         "| integer |  | X. 0 to 5. |\n"},
+        {{.name = "x", .type = SCHEMA_INTEGER, .min = -5, .text = "X."},
+         "| integer |  | X. -5 to 0. |\n"},
+        {{.name = "x", .type = SCHEMA_INTEGER, .max = INT64_MAX, .text = "X."},
+         "| integer |  | X. 0 or more. |\n"},
+        {{.name = "x", .type = SCHEMA_INTEGER, .text = "X."}, "| integer |  | X. |\n"},
+        {{.name = "x", .type = SCHEMA_STRING, .format = FORMAT_VERSION, .text = "X."},
+         "| string |  | X. Format: version. |\n"},
+        {{.name = "x", .type = SCHEMA_STRING, .text = "X."}, "| string |  | X. |\n"},
+        {{.name = "x", .type = SCHEMA_BOOLEAN, .flags = SCHEMA_REQUIRED, .text = "X."},
+         "| `spec.x` | boolean | yes | X. |\n"},
+        {{.name = "x", .type = SCHEMA_LIST, .item = &version_item, .max_len = 7, .text = "X."},
+         "| `spec.x[]` | list of string |  | X. At most 7 entries. |\n"},
+        {{.name = "x", .type = SCHEMA_LIST, .item = &version_item, .max_len = 1, .text = "X."},
+         "| list of string |  | X. At most 1 entry. |\n"},
+        {{.name = "x", .type = SCHEMA_MAP, .item = &version_item, .text = "X."},
+         "| `spec.x` | map of string |  | X. |\n"},
+        {{.name = "x", .type = SCHEMA_OBJECT, .text = "X."}, "| `spec.x` | object |  | X. |\n"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct str text = reference_of(f, &rows[i].row);
+        if (!memmem(text.ptr, text.len, rows[i].line, strlen(rows[i].line)))
+            fail_msg("row %zu: no %s in %.*s", i, rows[i].line, (int)text.len, text.ptr);
+    }
 }
 
 /* ---- Memory ---- */
@@ -570,7 +613,7 @@ int main(void)
         TEST(a_definition_names_its_kind),
         TEST(limits_are_in_the_definition),
         TEST(the_reference_has_every_field_and_column),
-        TEST(a_bar_in_a_text_does_not_end_its_cell),
+        TEST(every_sort_of_row_is_in_the_reference),
         TEST(every_failing_allocation_is_noticed),
     };
     return cmocka_run_group_tests_name("kind", tests, NULL, NULL);

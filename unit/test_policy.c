@@ -540,7 +540,7 @@ static void affinity_is_what_a_pod_may_have(void **state)
         {.more = FIELD("{key: metadata.uid, operator: Exists, values: [a, b]}"),
          .errors = {{ERR_NOT_SUPPORTED, FIELD_PATH ".key", "supported values: \"metadata.name\""},
                     {ERR_NOT_SUPPORTED, FIELD_PATH ".operator", "\"In\", \"NotIn\""},
-                    {ERR_TOO_MANY, FIELD_PATH ".values", "at most 1 entries"}}},
+                    {ERR_TOO_MANY, FIELD_PATH ".values", "at most 1 entry"}}},
         {.more = FIELD("{key: metadata.name, operator: In}"),
          .errors = {{ERR_REQUIRED, FIELD_PATH ".values", "The name of a node"}}},
         {.more = PREFERRED("{weight: 101, preference: {}}"),
@@ -1186,7 +1186,7 @@ static bool work(const struct mem *mem, void *ctx)
     struct arena source, arena;
     struct policy_findings findings;
     arena_init(&source, mem_system(), 65536, 1024 * 1024);
-    arena_init(&arena, mem, 256, 1024 * 1024);
+    arena_init(&arena, mem, 16, 1024 * 1024); /* nearly a block for each */
     struct catalog *catalog = catalog_builtin(mem_system(), &err);
     struct policy_object subject = {
         .kind = &performer_kind,

@@ -344,6 +344,26 @@ static void wrong_types_are_named(void **state)
     CHECK_ROWS((struct fixture *)*state, rows);
 }
 
+static void what_yaml_took_for_something_else_is_to_be_quoted(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *members, *message;
+    } rows[] = {
+        {"\"level\":1", "Invalid value: must be a string, not a number; put it in quotes"},
+        {"\"level\":false", "Invalid value: must be a string, not a boolean; put it in quotes"},
+        {"\"level\":[]", "Invalid value: must be a string, not a list"},
+        {"\"level\":{}", "Invalid value: must be a string, not an object"},
+        {"\"tags\":[null]", "Invalid value: must be a string, not null"},
+        {"\"flag\":1", "Invalid value: must be true or false, not a number"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        validate(f, thing(f, rows[i].members), SCHEMA_UNKNOWN_REFUSED);
+        assert_int_equal(f->errors.count, 1);
+        assert_str_is(f->errors.first->message, rows[i].message);
+    }
+}
+
 static void the_root_may_be_of_a_wrong_type(void **state)
 {
     struct fixture *f = *state;
@@ -706,8 +726,9 @@ static void defaults_are_added_where_nothing_is(void **state)
          "\"byName\":{\"x\":{\"weight\":1}},\"level\":\"medium\",\"port\":8080,"
          "\"nested\":{\"depth\":3}}"},
         /* What is of a wrong type is left for validation. */
-        {"{\"level\":5,\"port\":[],\"nested\":\"x\",\"parts\":{\"a\":1},\"byName\":[2],\"env\":3}",
-         "{\"level\":5,\"port\":[],\"nested\":\"x\",\"parts\":{\"a\":1},\"byName\":[2],"
+        {"{\"level\":5,\"port\":[],\"nested\":\"x\",\"parts\":{\"a\":{}},\"byName\":[{}],\"env\":"
+         "3}",
+         "{\"level\":5,\"port\":[],\"nested\":\"x\",\"parts\":{\"a\":{}},\"byName\":[{}],"
          "\"env\":3}"},
         {"{\"parts\":[1,null,[]],\"level\":\"\",\"port\":0,\"nested\":{\"depth\":false}}",
          "{\"parts\":[1,null,[]],\"level\":\"\",\"port\":0,\"nested\":{\"depth\":false}}"},
@@ -763,6 +784,39 @@ static void immutable_fields_may_not_change(void **state)
     assert_true(err_list_is_empty(&f->errors));
 }
 
+static void immutable_fields_are_found_at_any_depth(void **state)
+{
+    struct fixture *f = *state;
+    static const struct schema leaf[] = {
+        {.name = "leaf", .type = SCHEMA_ANY, .flags = SCHEMA_IMMUTABLE, .text = "A leaf."},
+        {0},
+    };
+    static const struct schema branch[] = {
+        {.name = "branch", .type = SCHEMA_OBJECT, .fields = leaf, .text = "A branch."},
+        {0},
+    };
+    static const struct schema tree = {.type = SCHEMA_OBJECT, .fields = branch};
+    static const struct {
+        const char *before, *after;
+        bool same;
+    } rows[] = {
+        {"{\"branch\":{\"leaf\":[1]}}", "{\"branch\":{\"leaf\":[1.0],\"x\":1}}", true},
+        {"{\"branch\":{\"leaf\":[1]}}", "{\"branch\":{\"leaf\":[2]}}", false},
+        {"{\"branch\":{\"leaf\":1}}", "{\"branch\":{}}", false},
+        {"{\"branch\":{}}", "{\"branch\":{\"leaf\":1}}", false},
+        /* As the rule in the CRD: it is asked only where the object is on both sides. */
+        {"{\"branch\":{\"leaf\":1}}", "{}", true},
+        {"{}", "{\"branch\":{\"leaf\":1}}", true},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        err_list_init(&f->errors, &f->arena, ERR_LIST_MAX);
+        schema_check_immutable(&tree, read_json(&f->arena, rows[i].before),
+                               read_json(&f->arena, rows[i].after), NULL, &f->errors);
+        static const struct finding changed[] = {{ERR_FORBIDDEN, "branch.leaf", "immutable"}, {0}};
+        findings_assert(&f->errors, rows[i].same ? changed + 1 : changed, rows[i].after);
+    }
+}
+
 /* ---- Decoding ---- */
 
 static void values_are_decoded_into_the_struct(void **state)
@@ -803,8 +857,8 @@ static void what_is_absent_or_of_a_wrong_type_is_left_out(void **state)
     static const char *const rows[] = {
         "{}",
         "{\"text\":null,\"port\":null,\"nested\":null,\"parts\":null,\"env\":null,\"any\":null}",
-        "{\"text\":1,\"level\":[],\"since\":{},\"port\":\"1\",\"big\":true,\"flag\":\"true\","
-        "\"memory\":[],\"nested\":[],\"whole\":1,\"env\":\"x\",\"parts\":\"abc\",\"tags\":{}}",
+        ("{\"text\":1,\"level\":[],\"since\":{},\"port\":\"1\",\"big\":true,\"flag\":\"true\","
+         "\"memory\":[],\"nested\":[],\"whole\":1,\"env\":\"x\",\"parts\":\"abc\",\"tags\":{}}"),
         "{\"big\":1.5,\"port\":99999999999999999999,\"parts\":{\"name\":\"a\"}}",
         "[1,2]",
         "\"x\"",
@@ -902,6 +956,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(good_values_give_no_errors),
         TEST(wrong_types_are_named),
+        TEST(what_yaml_took_for_something_else_is_to_be_quoted),
         TEST(the_root_may_be_of_a_wrong_type),
         TEST(required_fields_are_missed),
         TEST(numbers_have_their_ranges),
@@ -922,6 +977,7 @@ int main(void)
         TEST(defaults_are_added_where_nothing_is),
         TEST(defaults_are_valid),
         TEST(immutable_fields_may_not_change),
+        TEST(immutable_fields_are_found_at_any_depth),
         TEST(values_are_decoded_into_the_struct),
         TEST(what_is_absent_or_of_a_wrong_type_is_left_out),
         TEST(an_empty_list_is_decoded),

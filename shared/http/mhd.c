@@ -404,10 +404,10 @@ int mhd_fd(const struct mhd *mhd)
 }
 
 /*
- * While a handshake waits for the client, the library (0.9.75, MHD_run_tls_handshake_) believes that
- * there is more to read and wants to be called again and again, which would burn a processor for as
- * long as a client likes. After some calls in a row without a callback there is a pause, the longer
- * the more handshakes each call has to look at; what a client sends ends it.
+ * While a handshake waits for the client, the library (0.9.75, MHD_run_tls_handshake_) believes
+ * that there is more to read and wants to be called again and again, which would burn a processor
+ * for as long as a client likes. After some calls in a row without a callback there is a pause, the
+ * longer the more handshakes each call has to look at; what a client sends ends it.
  */
 int mhd_run(struct mhd *mhd)
 {

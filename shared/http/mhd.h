@@ -1,5 +1,6 @@
 /*
- * The connections of one worker, as libmicrohttpd handles them: only http/mhd.c includes its header.
+ * The connections of one worker, as libmicrohttpd handles them: only http/mhd.c includes its
+ * header.
  *
  * One daemon per worker and an own accepting thread instead of the library's pool, because (0.9.75)
  * MHD_quiesce_daemon() of a pool can abort the process when a worker takes the listening socket out

@@ -1,6 +1,6 @@
 /*
- * The request that a connection is at, from its request line to its end: what the server decides about
- * it by itself before a handler sees it. Belongs to the connection's worker.
+ * The request that a connection is at, from its request line to its end: what the server decides
+ * about it by itself before a handler sees it. Belongs to the connection's worker.
  */
 #ifndef HTTP_REQUEST_H
 #define HTTP_REQUEST_H
@@ -39,12 +39,12 @@ void framing_add_header(struct framing *framing, const char *name, const char *v
 
 void request_reset(struct conn_request *request, uint64_t id, int64_t now_ns);
 
-/* With method and path set: finds the route and memory for the body, or the reason to refuse it. False when it is
- * to be refused at once, without reading the body. */
+/* With method and path set: finds the route and memory for the body, or the reason to refuse it.
+ * False when it is to be refused at once, without reading the body. */
 bool request_judge(struct conn_request *request, struct http_server *server,
                    const struct framing *framing);
-/* A piece of the body, kept or, when the request is refused, thrown away. False when so much of a refused body has
- * come that the client will not stop. */
+/* A piece of the body, kept or, when the request is refused, thrown away. False when so much of a
+ * refused body has come that the client will not stop. */
 bool request_receive(struct conn_request *request, struct http_server *server, struct str piece);
 /* The body is complete, but perhaps too late. */
 void request_check_time(struct conn_request *request, struct http_server *server, int64_t now_ns);

@@ -44,7 +44,10 @@
  * then is still read and answered. What remains is a request that was sent on an idle connection
  * but has not arrived when the connection is closed, one way through the network; HTTP/1.1 has no
  * means against it, and the longer the drain, the fewer idle connections are left (kube-apiserver
- * closes its own after 90 s, which is also why idle_timeout_ms is longer than that).
+ * closes its own after 90 s, which is also why idle_timeout_ms is longer than that). And a
+ * connection that is made between the last look into the queue of an own listening socket and its
+ * closing is reset: the drain must last until nobody connects here any more. A socket that was
+ * handed in is not closed, so a successor that listens on it too takes over without a lost request.
  */
 #ifndef HTTP_SERVER_H
 #define HTTP_SERVER_H
@@ -70,13 +73,14 @@ struct http_request {
     struct arena *arena;                  /* this request's own, capped at arena_max */
     uint64_t id;                          /* counts up from 1 since the server started */
     int64_t start_ns;                     /* when the request line was complete; monotonic */
-    const struct http_exchange *exchange; /* for the two functions below */
+    const struct http_exchange *exchange; /* for the two functions below; NULL in a test of a
+                                           * handler: they then find nothing */
 };
 
 /* A header by its name, whose case does not matter, or absent. The first when there are several. */
 struct str http_request_header(const struct http_request *request, const char *name);
-/* A decoded parameter of the query, "10s" of "?timeout=10s", by its name, whose case does not matter.
- * Absent when there is none; a parameter without "=" is the empty string. */
+/* A decoded parameter of the query, "10s" of "?timeout=10s", by its name, whose case does not
+ * matter. Absent when there is none; a parameter without "=" is the empty string. */
 struct str http_request_query(const struct http_request *request, const char *name);
 
 enum { HTTP_RESPONSE_HEADERS_MAX = 8 };
@@ -114,12 +118,11 @@ struct http_route {
 struct http_access {
     struct str method;
     struct str path;
-    const char
-        *route; /* path of the route, for a label of bounded variety; NULL when there is none */
+    const char *route; /* path of its route: a label of bounded variety; NULL when it has none */
     struct str peer;
     uint64_t id;
-    int status;  /* 0 when the request was cut before its answer began */
-    bool is_cut; /* the connection ended before all of the answer was handed to the kernel */
+    int status;            /* 0 when the request was cut before its answer began */
+    bool is_cut;           /* the connection ended before all of the answer was with the kernel */
     size_t request_bytes;  /* of the body, as far as it came */
     size_t response_bytes; /* of the body, as it should have been sent */
     int64_t duration_ns;   /* since the request line was complete */
@@ -128,22 +131,23 @@ struct http_access {
 /* A zero or NULL stands for the default, where one is named. */
 struct http_server_config {
     const char *listen; /* "0.0.0.0:9443", "[::1]:9443", ":9443" (IPv6 and IPv4); port 0: any */
-    int listen_fd; /* when `listen` is NULL: a TCP socket that listens already; stays the caller's,
-                      but is made non-blocking */
+    /* When `listen` is NULL: a TCP socket that listens already. It stays the caller's, who closes
+     * it after http_server_stop(), and is made non-blocking. */
+    int listen_fd;
     struct cert_source *cert;        /* must outlive the server; NULL: plain HTTP */
     const struct http_route *routes; /* must outlive the server */
     size_t route_count;
     const struct clock *clock; /* the system's */
     const struct mem *mem;     /* mem_system(); used by several threads at once */
     unsigned threads;          /* the CPUs that the process may use, at most 4 */
-    unsigned max_connections;  /* 1024 */
-    size_t max_body;  /* bytes; 7 MiB: AdmissionReviews with two objects of etcd's maximal size */
-    size_t arena_max; /* bytes for one request; 32 MiB */
-    size_t memory_budget;        /* bytes for bodies and arenas of all requests; 128 MiB */
+    unsigned max_connections;  /* 1024; the program sees to it that it may open as many files */
+    size_t max_body;           /* bytes; 7 MiB: an AdmissionReview with two objects as large as etcd
+                                * takes them */
+    size_t arena_max;          /* bytes for one request; 32 MiB */
+    size_t memory_budget;      /* bytes for bodies and arenas of all requests; 128 MiB */
     unsigned header_timeout_ms;  /* 10 s */
     unsigned request_timeout_ms; /* 30 s, the longest that kube-apiserver waits for a webhook */
-    unsigned
-        idle_timeout_ms; /* 120 s, longer than kube-apiserver's 90 s: the client closes first */
+    unsigned idle_timeout_ms;    /* 120 s, longer than kube-apiserver's 90 s */
     /* Called on a worker thread after each request whose headers were read. May be NULL. */
     void (*on_access)(void *ctx, const struct http_access *access);
     void *ctx; /* for on_access */
@@ -157,8 +161,7 @@ int http_server_start(const struct http_server_config *config, struct http_serve
 /* The TCP port that is listened on. */
 uint16_t http_server_port(const struct http_server *server);
 
-/* Cuts connections that are past their deadline. Call about once a second, always from one thread.
- */
+/* Cuts connections that are past their deadline. Call about once a second. */
 void http_server_tick(struct http_server *server);
 
 void http_server_begin_drain(struct http_server *server);

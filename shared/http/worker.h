@@ -3,9 +3,9 @@
  * it through a pipe.
  *
  * The thread is ours and not the library's own because (libmicrohttpd 0.9.75) MHD_epoll() waits for
- * more events, without an end, before it handles those that it has whenever it got exactly 128: on a
- * worker with that many connections a request then stays unanswered until another client
- * sends something. When the loop is ours, the library is never asked to wait.
+ * more events, without an end, before it handles those that it has whenever it got exactly 128: on
+ * a worker with that many connections a request then stays unanswered until another client sends
+ * something. When the loop is ours, the library is never asked to wait.
  */
 #ifndef HTTP_WORKER_H
 #define HTTP_WORKER_H

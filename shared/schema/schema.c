@@ -315,7 +315,8 @@ static bool validate_count(const struct walk *walk, const struct schema *schema,
     }
     if (value->len > max && !(schema->flags & SCHEMA_POLICY_MAX)) {
         err_list_add(walk->errors, path, value->line, ERR_TOO_MANY,
-                     "Too many: %u: must have at most %zu entries", value->len, max);
+                     "Too many: %u: must have at most %zu entr%s", value->len, max,
+                     max == 1 ? "y" : "ies");
         return false;
     }
     return true;

@@ -69,7 +69,7 @@ static void write_limits(struct buf *buf, const struct schema *schema)
     if (schema->type == SCHEMA_STRING && schema->max_len)
         buf_printf(buf, " At most %u bytes.", schema->max_len);
     if ((schema->type == SCHEMA_LIST || schema->type == SCHEMA_MAP) && schema->max_len)
-        buf_printf(buf, " At most %u entries.", schema->max_len);
+        buf_printf(buf, " At most %u entr%s.", schema->max_len, schema->max_len == 1 ? "y" : "ies");
     if (schema->def)
         buf_printf(buf, " Default: `%s`.", schema->def);
     if (schema->flags & SCHEMA_IMMUTABLE)
