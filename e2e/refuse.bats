@@ -140,6 +140,13 @@ teardown_file() {
 	EOF
 }
 
+@test "a deletionTimestamp that a client writes does not let a bad object pass" {
+	try bad '.metadata.deletionTimestamp = "2026-01-01T00:00:00Z" | .spec.imagePullPolicy = "allways"'
+	assert_refused <<-'EOF'
+		The Performer "bad" is invalid: spec.imagePullPolicy: Unsupported value: "allways": supported values: "Always", "Never", "IfNotPresent"; did you mean "Always"?
+	EOF
+}
+
 @test "labels that no node can have at once are refused" {
 	try bad '.spec.hardwareRequirements.customLabels.zone = "north" | .spec.scheduling.nodeSelector.zone = "south"'
 	assert_refused <<-'EOF'

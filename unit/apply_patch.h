@@ -1,9 +1,9 @@
 /*
- * Applies the JSON patch (RFC 6902) of an admission answer, as the apiserver would, without any of the
- * code that made it. In a header, so that fuzz targets need to link nothing more.
+ * Applies the JSON patch (RFC 6902) of an admission answer, as the apiserver would, without any of
+ * the code that made it. In a header, so that fuzz targets need to link nothing more.
  *
- * Everything lives in the arena; NULL or false stands for a patch that is not right, or that does not
- * fit the document.
+ * Everything lives in the arena; NULL or false stands for a patch that is not right, or that does
+ * not fit the document.
  */
 #ifndef UNIT_APPLY_PATCH_H
 #define UNIT_APPLY_PATCH_H

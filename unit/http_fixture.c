@@ -265,6 +265,11 @@ static size_t in_flight(struct http_fixture *fixture)
     return http_server_in_flight(fixture->server);
 }
 
+static size_t evicted(struct http_fixture *fixture)
+{
+    return http_fixture_stats(fixture).evicted;
+}
+
 static size_t accesses(struct http_fixture *fixture)
 {
     pthread_mutex_lock(&fixture->lock);
@@ -293,6 +298,11 @@ void http_fixture_wait_connections(struct http_fixture *fixture, size_t count)
 void http_fixture_wait_in_flight(struct http_fixture *fixture, size_t count)
 {
     wait_for(fixture, in_flight, "requests in flight", count);
+}
+
+void http_fixture_wait_evicted(struct http_fixture *fixture, size_t count)
+{
+    wait_for(fixture, evicted, "evicted connections", count);
 }
 
 void http_fixture_wait_accesses(struct http_fixture *fixture, size_t count)

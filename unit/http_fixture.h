@@ -70,6 +70,7 @@ void http_assert_counted(struct http_client *client, size_t len);
 /* Waits until the figure has the value. */
 void http_fixture_wait_connections(struct http_fixture *fixture, size_t count);
 void http_fixture_wait_in_flight(struct http_fixture *fixture, size_t count);
+void http_fixture_wait_evicted(struct http_fixture *fixture, size_t count);
 void http_fixture_wait_accesses(struct http_fixture *fixture, size_t count);
 
 struct http_server_stats http_fixture_stats(const struct http_fixture *fixture);

@@ -1,7 +1,7 @@
 /*
  * Answers to AdmissionReviews. The reviews of unit/testdata/reviews are those that kube-apiserver
- * v1.36 sends, NAME.mutate.json or NAME.validate.json; what is answered is in NAME.….golden.json, with
- * the patch shown. UPDATE_GOLDEN=1 writes the golden files anew: look at what has changed.
+ * v1.36 sends, NAME.mutate.json or NAME.validate.json; what is answered is in NAME.….golden.json,
+ * with the patch shown. UPDATE_GOLDEN=1 writes the golden files anew: look at what has changed.
  */
 #include "unit/apply_patch.h"
 #include "unit/support.h"

@@ -358,6 +358,33 @@ static void the_connection_that_was_idle_longest_makes_room_when_none_is_slow(vo
     http_client_close(&other);
 }
 
+/* The worker reads the half and not the end behind it. */
+static void a_connection_with_half_a_request_line_makes_room_too(void **state)
+{
+    struct http_fixture *fixture = *state;
+    struct http_client half, blocker, other;
+    struct http_answer answer;
+    fixture->config.threads = 1;
+    fixture->config.max_connections = 2;
+    http_fixture_start(fixture);
+    http_fixture_open(fixture, &blocker);
+    http_fixture_open(fixture, &half);
+    http_fixture_wait_connections(fixture, 2);
+    block_worker(fixture, &blocker);
+    send_text(&half, "GET /he");
+    http_client_flush(&half);
+    http_fixture_open(fixture, &other);
+    http_fixture_wait_evicted(fixture, 1);
+    http_fixture_release(fixture);
+    assert_true(http_client_read(&blocker, &answer));
+    http_fixture_advance_ms(fixture, 1000);
+    assert_true(http_client_read_end(&half));
+    assert_served(&other);
+    http_client_close(&half);
+    http_client_close(&blocker);
+    http_client_close(&other);
+}
+
 static void without_descriptors_left_an_idle_connection_makes_room(void **state)
 {
     struct http_fixture *fixture = *state;
@@ -479,6 +506,7 @@ int main(void)
         TEST(as_many_requests_at_once_as_the_library_takes_events_are_answered),
         TEST(at_the_limit_slow_connections_make_room_before_idle_ones),
         TEST(the_connection_that_was_idle_longest_makes_room_when_none_is_slow),
+        TEST(a_connection_with_half_a_request_line_makes_room_too),
         TEST(without_descriptors_left_an_idle_connection_makes_room),
         TEST(an_answer_under_way_is_not_cut_to_make_room),
         TEST(connections_are_spread_over_the_workers),

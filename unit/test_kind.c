@@ -1,6 +1,6 @@
 /*
- * The tables of all kinds, and what is generated from them: CustomResourceDefinitions and reference.
- * What is asserted of the schemas are the rules for structural schemas of
+ * The tables of all kinds, and what is generated from them: CustomResourceDefinitions and the
+ * reference. What is asserted of the schemas are the rules for structural schemas of
  * k8s.io/apiextensions-apiserver pkg/apiserver/schema/validation.go.
  */
 #include "unit/support.h"
@@ -436,7 +436,7 @@ static void a_definition_names_its_kind(void **state)
     assert_int_equal(priority, 1); /* only with -o wide */
 }
 
-/* The limits that are in the table are in the definition, for where the webhook is not installed. */
+/* The limits of the table are in the definition, for where the webhook is not installed. */
 static void limits_are_in_the_definition(void **state)
 {
     struct fixture *f = *state;

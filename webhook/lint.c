@@ -152,7 +152,7 @@ static void check_ours(struct lint *lint, const struct kind *kind, struct json *
         policy_validate(&policy, &findings);
     else
         findings.errors.out_of_memory = true;
-    if (findings.errors.out_of_memory) {
+    if (findings.errors.out_of_memory || findings.warnings.out_of_memory) {
         struct err err;
         err_no_memory(&err, "checking the object");
         cannot_read(lint, &err);

@@ -1,10 +1,10 @@
 /*
- * Whatever is sent to the webhook is answered rightly: the answer is a review with the request's uid,
- * of bounded size; the patch of /mutate fits the object; and what it makes, /validate allows and
- * /mutate leaves alone.
+ * Whatever is sent to the webhook is answered rightly: the answer is a review with the request's
+ * uid, of bounded size; the patch of /mutate fits the object; and what it makes, /validate allows
+ * and /mutate leaves alone.
  *
- * Input that begins with '{' is the body. Else the first byte says the operation ('U': an update) and
- * the rest is JSON of an object, or of two with a line end between them, the stored one first.
+ * Input that begins with '{' is the body. Else the first byte says the operation ('U': an update)
+ * and the rest is JSON of an object, or of two with a line end between them, the stored one first.
  */
 #include "unit/apply_patch.h"
 #include "webhook/admission.h"
