@@ -186,10 +186,10 @@ static void requests_that_had_arrived_on_idle_connections_are_answered(void **st
         assert_served(&clients[i], false);
     }
     http_fixture_wait_in_flight(fixture, 0);
-    for (size_t i = 0; i < CLIENTS; i++) {
+    for (size_t i = 0; i < CLIENTS; i++)
         send_text(&clients[i], hello);
+    for (size_t i = 0; i < CLIENTS; i++)
         http_client_flush(&clients[i]);
-    }
     stop_begin(&stopping, fixture);
     for (size_t i = 0; i < CLIENTS; i++) {
         struct http_answer answer;

@@ -471,10 +471,10 @@ static void as_many_requests_at_once_as_the_library_takes_events_are_answered(vo
     http_fixture_wait_in_flight(fixture, 0);
     send_text(&first, "POST /hold HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n");
     sem_wait(&fixture->held);
-    for (size_t i = 0; i < CLIENTS; i++) {
+    for (size_t i = 0; i < CLIENTS; i++)
         send_text(&clients[i], "GET /hello HTTP/1.1\r\n" HOST "\r\n");
+    for (size_t i = 0; i < CLIENTS; i++)
         http_client_flush(&clients[i]);
-    }
     http_fixture_release(fixture);
     for (size_t i = 0; i < CLIENTS; i++) {
         struct http_answer answer;

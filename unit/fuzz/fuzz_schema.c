@@ -97,7 +97,7 @@ static void check_format(enum schema_format f, struct str text)
 /* ---- Objects ---- */
 
 static size_t count_errors(struct arena *arena, const struct json *value,
-                           enum schema_unknown unknown)
+                           enum schema_option unknown)
 {
     struct err_list errors;
     err_list_init(&errors, arena, ERR_LIST_MAX);
