@@ -51,7 +51,7 @@ CFLAGS := -std=gnu17 $(WARNINGS) $(WERROR) $(REPRODUCIBLE) -pthread
 
 # What the simulator and the fuzz targets link too: no network library.
 CORE_SRC := $(wildcard shared/base/*.c shared/json/*.c shared/schema/*.c shared/types/*.c \
-	shared/policy/*.c)
+	shared/policy/*.c shared/control/*.c) $(filter-out %/curl.c,$(wildcard shared/kube/*.c))
 # The only code that knows libmicrohttpd and GnuTLS.
 HTTP_SRC := $(wildcard shared/http/*.c)
 # A folder is a program once it has a main.c.

@@ -1,0 +1,43 @@
+/*
+ * A work queue of keys (client-go util/workqueue): a key waits at most once; one that is worked on and
+ * comes again is queued anew when its work is done; failures back off per key from 5 ms to 1,000 s,
+ * doubling; keys may be added for later, and the earliest time counts.
+ */
+#ifndef CONTROL_QUEUE_H
+#define CONTROL_QUEUE_H
+
+#include "base/clock.h"
+#include "base/metrics.h"
+#include "base/timers.h"
+
+struct queue_key {
+    struct str namespace;
+    struct str name;
+};
+
+struct queue_config {
+    const char *name; /* label of the workqueue_* metrics */
+    struct timers *timers;
+    const struct clock *clock;
+    const struct mem *mem;
+    struct metrics *metrics; /* may be NULL */
+};
+
+struct queue;
+
+struct queue *queue_new(const struct queue_config *config, struct err *err);
+void queue_free(struct queue *queue);
+
+/* -1 without memory: the caller relies on the resync. */
+int queue_add(struct queue *queue, struct queue_key key);
+int queue_add_at(struct queue *queue, struct queue_key key, int64_t at_ns);
+/* After its backoff; queue_forget() resets that. */
+int queue_add_failed(struct queue *queue, struct queue_key key);
+void queue_forget(struct queue *queue, struct queue_key key);
+
+/* The next key to work on, false when there is none. Views are valid until queue_done(). */
+bool queue_take(struct queue *queue, struct queue_key *ret);
+void queue_done(struct queue *queue, struct queue_key key);
+size_t queue_depth(const struct queue *queue);
+
+#endif
