@@ -85,8 +85,7 @@ static const double latency_bounds[] = {0.00005, 0.0001, 0.00025, 0.0005, 0.001,
 const struct metrics_buckets metrics_buckets_latency = {
     latency_bounds, sizeof(latency_bounds) / sizeof(latency_bounds[0])};
 
-/* ---- Doubles as atomic bits
- * ---------------------------------------------------------------------- */
+/* ---- Doubles as atomic bits ----------------------------------------------------------------- */
 
 static double double_from_bits(uint64_t bits)
 {
@@ -116,8 +115,7 @@ static void add_double(_Atomic uint64_t *bits, double delta)
         ;
 }
 
-/* ---- Making metrics
- * ------------------------------------------------------------------------------ */
+/* ---- Making metrics ------------------------------------------------------------------------- */
 
 void metrics_init(struct metrics *metrics, const struct mem *mem)
 {
@@ -446,8 +444,7 @@ void metrics_collector(struct metrics *metrics, enum metrics_kind kind, const ch
                                .collect_ctx = ctx});
 }
 
-/* ---- Finding series
- * ------------------------------------------------------------------------------ */
+/* ---- Finding series ------------------------------------------------------------------------- */
 
 /* The value as it is shown: a scraper refuses the whole text for a NUL or for what is no UTF-8.
  * Made before the look-up, so that no two series are shown alike. */
@@ -533,8 +530,7 @@ struct histogram *histogram_of(struct histogram_family *family, struct metrics_v
     return family ? series_of(&family->metric, values)->histogram : NULL;
 }
 
-/* ---- Updates
- * ------------------------------------------------------------------------------------- */
+/* ---- Updates -------------------------------------------------------------------------------- */
 
 void counter_add(struct counter *counter, uint64_t n)
 {
@@ -583,8 +579,7 @@ uint64_t histogram_count(const struct histogram *histogram)
     return count;
 }
 
-/* ---- The text
- * ------------------------------------------------------------------------------------ */
+/* ---- The text ------------------------------------------------------------------------------- */
 
 struct metrics_scrape {
     struct buf *buf;

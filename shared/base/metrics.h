@@ -5,9 +5,9 @@
  *   struct metrics metrics;
  *   metrics_init(&metrics, mem_system());
  *   struct counter *reviews = metrics_counter(&metrics, "callboard_webhook_reviews_total", "…");
- *   struct counter_family *verdicts = metrics_counters(&metrics,
- * "callboard_webhook_verdicts_total", "…", METRICS_LABELS("kind", "verdict"), 100); if
- * (metrics_check(&metrics, err) < 0) …
+ *   struct counter_family *verdicts = metrics_counters(
+ *       &metrics, "callboard_webhook_verdicts_total", "…", METRICS_LABELS("kind", "verdict"), 100);
+ *   if (metrics_check(&metrics, err) < 0) …
  *
  *   counter_add(reviews, 1);
  *   counter_add(counter_of(verdicts, METRICS_VALUES(kind, STR("allowed"))), 1);
@@ -82,8 +82,7 @@ struct metrics_values {
                              sizeof((const struct str[]){__VA_ARGS__}) / sizeof(struct str)})
 #define METRICS_NO_VALUES ((struct metrics_values){NULL, 0})
 
-/* ---- Counters: how often since the start
- * --------------------------------------------------------*/
+/* ---- Counters: how often since the start ---------------------------------------------------- */
 
 struct counter;
 struct counter_family;
@@ -95,8 +94,7 @@ struct counter *counter_of(struct counter_family *family, struct metrics_values 
 void counter_add(struct counter *counter, uint64_t n);
 uint64_t counter_value(const struct counter *counter);
 
-/* ---- Gauges: how much now
- * -----------------------------------------------------------------------*/
+/* ---- Gauges: how much now ------------------------------------------------------------------- */
 
 struct gauge;
 struct gauge_family;
@@ -109,8 +107,7 @@ void gauge_set(struct gauge *gauge, double value);
 void gauge_add(struct gauge *gauge, double delta);
 double gauge_value(const struct gauge *gauge);
 
-/* ---- Histograms: how long, how large
- * ------------------------------------------------------------*/
+/* ---- Histograms: how long, how large -------------------------------------------------------- */
 
 struct histogram;
 struct histogram_family;
@@ -133,8 +130,7 @@ struct histogram *histogram_of(struct histogram_family *family, struct metrics_v
 void histogram_observe(struct histogram *histogram, double value);
 uint64_t histogram_count(const struct histogram *histogram);
 
-/* ---- Values that are computed when they are asked for
- * -------------------------------------------*/
+/* ---- Values that are computed when they are asked for --------------------------------------- */
 
 enum metrics_kind { METRICS_COUNTER, METRICS_GAUGE };
 
@@ -150,8 +146,7 @@ void metrics_collector(struct metrics *metrics, enum metrics_kind kind, const ch
                        void (*collect)(void *ctx, struct metrics_scrape *scrape), void *ctx);
 void metrics_sample(struct metrics_scrape *scrape, struct metrics_values values, double value);
 
-/* ---- Metrics of every program
- * -------------------------------------------------------------------*/
+/* ---- Metrics of every program --------------------------------------------------------------- */
 
 /* callboard_build_info{version="…"} 1; the text must outlive the registry. */
 void metrics_add_build_info(struct metrics *metrics, const char *version);

@@ -2,10 +2,9 @@
  * YAML to and from JSON values.
  *
  * The reader gives the documents of a text one at a time, as kubectl sees them: a text that begins
- * with
- * '{' is JSON (one value after the other); anything else is YAML whose plain scalars are resolved
- * by the rules of sigs.k8s.io/yaml (go.yaml.in/yaml v2, resolve.go): yes, on and the like are
- * booleans, 010 is 8, numbers lose the form that they were written in (1.50 is 1.5), dates are
+ * with '{' is JSON (one value after the other); anything else is YAML whose plain scalars are
+ * resolved by the rules of sigs.k8s.io/yaml (go.yaml.in/yaml v2, resolve.go): yes, on and the like
+ * are booleans, 010 is 8, numbers lose the form that they were written in (1.50 is 1.5), dates are
  * strings, and keys that are integers or booleans become strings. Documents without content, or
  * with null alone, are passed over.
  *
