@@ -27,12 +27,15 @@ struct timer {
 struct timers {
     const struct mem *mem;
     struct timer **heap;
-    size_t count;
-    size_t cap;
+    size_t count;      /* that are set */
+    size_t cap;        /* of the heap */
+    size_t registered; /* at most cap */
     uint64_t orders;
+    int64_t running_ns; /* the time for which timers_run() is at work, or TIMERS_NOT_RUNNING */
 };
 
-#define TIMERS_NEVER INT64_MAX
+#define TIMERS_NEVER       INT64_MAX
+#define TIMERS_NOT_RUNNING INT64_MIN
 
 void timers_init(struct timers *timers, const struct mem *mem);
 void timers_done(struct timers *timers);

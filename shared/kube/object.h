@@ -23,6 +23,7 @@ struct kube_meta {
     const struct json *finalizers;  /* or NULL */
 };
 
+/* What is missing, or of another type, is absent. */
 void kube_meta_read(const struct json *object, struct kube_meta *ret);
 
 /* A resourceVersion as a number: comparable within a resource since Kubernetes 1.35 (KEP 5504, apimachinery

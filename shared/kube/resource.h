@@ -19,12 +19,17 @@ extern const struct kube_resource kube_pods, kube_services, kube_nodes, kube_end
     kube_events, kube_leases, kube_jobs, kube_config_maps, kube_performers, kube_jobflows,
     kube_jobflow_templates;
 
+/* Whether it can be a part of a path: not empty, "." or ".." (an empty name would make the request one
+ * for the whole collection). */
+bool kube_path_is_segment(struct str name);
 /* Appends the path of an object, or of the collection when `name` is absent (of all namespaces when
- * `namespace` is absent); `subresource` is absent or "status", "binding", "eviction". Names are
- * percent-encoded: a strange one cannot leave its place. */
+ * `namespace` is absent or the resource has none); `subresource` is absent or "status", "binding",
+ * "eviction". Names are percent-encoded: a strange one cannot leave its place, and one that is no
+ * segment fails the buffer. */
 void kube_path_put(struct buf *buf, const struct kube_resource *resource, struct str namespace,
                    struct str name, struct str subresource);
-/* Appends "?key=value" or "&key=value" (the first when *has_query is false), encoded. */
+/* Appends "?key=value" or "&key=value" (the first when *has_query is false), encoded; nothing for an
+ * absent value. */
 void kube_query_put(struct buf *buf, bool *has_query, const char *key, struct str value);
 
 #endif
