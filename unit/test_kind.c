@@ -208,7 +208,7 @@ static void every_kind_is_described(void **state)
                         strchr(k->finalizer, '/'));
         assert_true(k->max_name_len > 5 && k->max_name_len <= 253);
         assert_int_not_equal(k->name_format, FORMAT_NONE);
-        static const char *const roots[] = {"apiVersion", "kind", "metadata", "spec", "status"};
+        static const char *const roots[] = {"apiVersion", "kind", "metadata", "spec"};
         for (size_t r = 0; r < sizeof(roots) / sizeof(roots[0]); r++)
             assert_non_null(schema_field(k->schema, str_from_cstr(roots[r])));
         for (size_t j = 0; j < i; j++)
@@ -436,6 +436,20 @@ static void a_definition_names_its_kind(void **state)
     assert_int_equal(priority, 1); /* only with -o wide */
 }
 
+/* Without a status, the subresource would hide writes to a field that does not exist. */
+static void only_a_kind_with_a_status_has_the_subresource(void **state)
+{
+    struct fixture *f = *state;
+    size_t count;
+    const struct kind *const *kinds = kinds_all(&count);
+    for (size_t i = 0; i < count; i++) {
+        bool has_status = schema_field(kinds[i]->schema, STR("status")) != NULL;
+        const struct json *versions = json_path(read_crd(f, kinds[i]), "spec", "versions", NULL);
+        if ((json_get(json_first(versions), STR("subresources")) != NULL) != has_status)
+            fail_msg("%s", kinds[i]->kind);
+    }
+}
+
 /* The limits of the table are in the definition, for where the webhook is not installed. */
 static void limits_are_in_the_definition(void **state)
 {
@@ -611,6 +625,7 @@ int main(void)
         TEST(every_schema_is_structural),
         TEST(every_definition_stays_below_its_limit),
         TEST(a_definition_names_its_kind),
+        TEST(only_a_kind_with_a_status_has_the_subresource),
         TEST(limits_are_in_the_definition),
         TEST(the_reference_has_every_field_and_column),
         TEST(every_sort_of_row_is_in_the_reference),

@@ -142,6 +142,7 @@ static void check_ours(struct lint *lint, const struct kind *kind, struct json *
         .operation = POLICY_CREATE,
         .object = object,
         .is_offline = true,
+        .max_steps = lint->options->max_steps,
         .catalog = lint->options->catalog,
         .arena = &lint->arena,
     };

@@ -18,6 +18,7 @@ struct lint_options {
     bool print_mutated; /* the objects as they would be stored go to `out`, findings to `log` */
     const char *const *files; /* "-" is standard input */
     size_t file_count;
+    size_t max_steps; /* of a flow; 0: what the webhook allows */
     const struct catalog *catalog;
     const struct mem *mem;
     FILE *out;

@@ -54,6 +54,7 @@ static int lint(const struct options *o, const struct flag_result *parsed)
         .print_mutated = o->mutate,
         .files = (const char *const *)parsed->arguments,
         .file_count = parsed->argument_count,
+        .max_steps = (size_t)o->max_steps,
         .catalog = source.current,
         .mem = mem_system(),
         .out = stdout,

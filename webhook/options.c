@@ -97,6 +97,13 @@ static const struct flag lint_flags[] = {
      .text =
          "Print valid objects as they would be stored, as YAML or, with -o json, one JSON object "
          "a line; findings go to standard error."},
+    {.name = "max-steps",
+     FLAG_AS_INT(struct options, max_steps),
+     .min = 1,
+     .max = 1000000,
+     .default_text = "2000",
+     .text = "How many steps a flow may have, to look at one that is yet to be split. What the "
+             "webhook allows is the default."},
     CATALOG_FLAG,
 };
 

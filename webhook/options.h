@@ -28,6 +28,7 @@ struct options {
     /* lint */
     enum lint_output output;
     bool mutate;
+    int64_t max_steps;
 };
 
 extern const struct flag_program options_program;

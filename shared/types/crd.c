@@ -52,19 +52,29 @@ static struct json *columns(const struct kind *kind, struct arena *arena)
     return out;
 }
 
+/* Only where there is a status: without the subresource the whole object is the user's. */
+static bool put_subresources(struct json *version, const struct kind *kind, struct arena *arena)
+{
+    bool has_status = false;
+    for (const struct schema *row = kind->schema->fields; row->name; row++)
+        has_status = has_status || (row->flags & SCHEMA_STATUS);
+    if (!has_status)
+        return true;
+    struct json *subresources = json_new(arena, JSON_OBJECT);
+    struct json *status = json_new(arena, JSON_OBJECT);
+    return subresources && status && put(subresources, "status", status) &&
+           put(version, "subresources", subresources);
+}
+
 static struct json *version(const struct kind *kind, struct arena *arena)
 {
     struct json *out = json_new(arena, JSON_OBJECT), *schema = json_new(arena, JSON_OBJECT);
     struct json *open_api = schema_openapi(kind->schema, arena);
-    struct json *subresources = json_new(arena, JSON_OBJECT);
-    struct json *status = json_new(arena, JSON_OBJECT);
     bool good =
-        out && schema && open_api && subresources && status &&
-        put_text(open_api, "description", kind->text, arena) &&
-        put(schema, "openAPIV3Schema", open_api) && put(subresources, "status", status) &&
-        put_text(out, "name", kind->version, arena) &&
+        out && schema && open_api && put_text(open_api, "description", kind->text, arena) &&
+        put(schema, "openAPIV3Schema", open_api) && put_text(out, "name", kind->version, arena) &&
         put(out, "served", json_new_bool(arena, true)) &&
-        put(out, "storage", json_new_bool(arena, true)) && put(out, "subresources", subresources) &&
+        put(out, "storage", json_new_bool(arena, true)) && put_subresources(out, kind, arena) &&
         put(out, "additionalPrinterColumns", columns(kind, arena)) && put(out, "schema", schema);
     return good ? out : NULL;
 }

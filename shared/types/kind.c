@@ -1,9 +1,10 @@
 /* The registry of our kinds. */
 #include "types/kind.h"
 
+#include "types/jobflow.h"
 #include "types/performer.h"
 
-static const struct kind *const kinds[] = {&performer_kind};
+static const struct kind *const kinds[] = {&performer_kind, &jobflow_kind, &jobflow_template_kind};
 
 const struct kind *const *kinds_all(size_t *count)
 {
