@@ -8,7 +8,6 @@
 enum {
     ANSWER_MAX = 16 * 1024 * 1024,
     FAILURE_MAX = 16 * 1024,
-    METRICS_TEXT_MAX = 1024 * 1024,
 };
 
 /* ---- Metrics ---- */
@@ -246,46 +245,16 @@ void handlers_admission_routes(struct handlers *h, struct http_route routes[ADMI
         .method = "POST", .path = "/validate", .handler = handle_validate, .ctx = h};
 }
 
-/* ---- Health and metrics ---- */
+/* ---- Health ---- */
 
-static void handle_healthz(void *ctx, const struct http_request *request,
-                           struct http_response *response)
+static const char *find_unready(void *ctx)
 {
-    (void)ctx;
-    http_response_set_text(response, request, 200, "ok");
-}
-
-static void handle_readyz(void *ctx, const struct http_request *request,
-                          struct http_response *response)
-{
-    struct handlers *h = ctx;
-    bool ready = atomic_load(&h->is_ready);
-    http_response_set_text(response, request, ready ? 200 : 503, "%s",
-                           ready ? "ok" : "starting or shutting down");
-}
-
-static void handle_metrics(void *ctx, const struct http_request *request,
-                           struct http_response *response)
-{
-    struct handlers *h = ctx;
-    struct buf text;
-    buf_init(&text, arena_mem(request->arena), METRICS_TEXT_MAX);
-    metrics_write(h->metrics, &text);
-    if (buf_failed(&text)) {
-        http_response_set_text(response, request, 503, "out of memory");
-        return;
-    }
-    response->status = 200;
-    response->content_type = METRICS_MEDIA_TYPE;
-    response->body = buf_str(&text);
+    const struct handlers *h = ctx;
+    return atomic_load(&h->is_ready) ? NULL : "starting or shutting down";
 }
 
 void handlers_health_routes(struct handlers *h, struct http_route routes[HEALTH_ROUTES])
 {
-    routes[0] = (struct http_route){
-        .method = "GET", .path = "/healthz", .handler = handle_healthz, .ctx = h};
-    routes[1] =
-        (struct http_route){.method = "GET", .path = "/readyz", .handler = handle_readyz, .ctx = h};
-    routes[2] = (struct http_route){
-        .method = "GET", .path = "/metrics", .handler = handle_metrics, .ctx = h};
+    h->health = (struct health){.metrics = h->metrics, .find_unready = find_unready, .ctx = h};
+    health_routes(&h->health, routes);
 }

@@ -8,8 +8,8 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "http/cert.h"
-#include "http/server.h"
-#include "webhook/catalog_source.h"
+#include "http/health.h"
+#include "types/catalog_source.h"
 
 #include <stdatomic.h>
 
@@ -19,6 +19,7 @@ struct handlers {
     struct metrics *metrics;
     struct catalog_source *catalog;
     atomic_bool is_ready;
+    struct health health;
 
     struct counter_family *reviews;
     struct counter_family *causes;
@@ -35,7 +36,7 @@ void handlers_add_server_metrics(struct handlers *handlers, struct http_server *
                                  const struct cert_source *cert);
 
 /* The routes of the two servers; `ctx` of each is filled with `handlers`. */
-enum { ADMISSION_ROUTES = 2, HEALTH_ROUTES = 3 };
+enum { ADMISSION_ROUTES = 2 };
 void handlers_admission_routes(struct handlers *handlers,
                                struct http_route routes[ADMISSION_ROUTES]);
 void handlers_health_routes(struct handlers *handlers, struct http_route routes[HEALTH_ROUTES]);

@@ -1,8 +1,8 @@
 /* Checking files with the webhook's rules. */
 #include "webhook/lint.h"
 
+#include "base/file.h"
 #include "policy/policy.h"
-#include "webhook/file.h"
 #include "json/yaml.h"
 
 enum {

@@ -1,12 +1,13 @@
 /* callboard-webhook: from the command line to one of its commands. */
-#include "webhook/catalog_source.h"
+#include "base/program.h"
+#include "types/catalog_source.h"
 #include "webhook/lint.h"
 #include "webhook/options.h"
 #include "webhook/serve.h"
 
 #include <unistd.h>
 
-enum { EXIT_USAGE = 2, HELP_MAX = 64 * 1024 };
+enum { EXIT_USAGE = 2 };
 
 /*
  * For jemalloc, which reads this symbol at its start (jemalloc(3), TUNING): by itself it would make
@@ -69,17 +70,6 @@ static int lint(const struct options *o, const struct flag_result *parsed)
     return result;
 }
 
-static int help(const struct flag_command *command)
-{
-    struct buf text;
-    buf_init(&text, mem_system(), HELP_MAX);
-    flags_write_help(&options_program, command, &text);
-    bool good = !buf_failed(&text) && fwrite(text.ptr, 1, text.len, stdout) == text.len &&
-                fflush(stdout) == 0;
-    buf_done(&text);
-    return good ? 0 : 1;
-}
-
 int main(int argc, char **argv)
 {
     struct options options;
@@ -90,7 +80,7 @@ int main(int argc, char **argv)
         return EXIT_USAGE;
     }
     if (parsed.help)
-        return help(parsed.command_given ? parsed.command : NULL);
+        return program_help(&options_program, parsed.command_given ? parsed.command : NULL);
     if (strcmp(parsed.command->name, "lint") == 0)
         return lint(&options, &parsed);
     if (strcmp(parsed.command->name, "version") == 0) {

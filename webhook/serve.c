@@ -1,20 +1,14 @@
 /* Starting, watching over and ending the webhook's servers. */
 #include "webhook/serve.h"
 
+#include "base/program.h"
 #include "webhook/handlers.h"
 
 #include <signal.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
     TICK_MS = 1000,
-    /* Metrics and probes are asked by few. */
-    HEALTH_THREADS = 1,
-    HEALTH_CONNECTIONS = 64,
-    HEALTH_BODY_MAX = 1024,
-    HEALTH_ARENA_MAX = 4 * 1024 * 1024,
-    HEALTH_MEMORY = 16 * 1024 * 1024,
     HEALTH_STOP_MS = 1000,
 };
 
@@ -30,7 +24,6 @@ struct app {
     struct http_route health_routes[HEALTH_ROUTES];
     struct http_server *admission;
     struct http_server *health;
-    sigset_t signals;
 };
 
 /* ---- Starting ---- */
@@ -59,24 +52,6 @@ static int start_admission(struct app *app, struct err *err)
     return http_server_start(&config, &app->admission, err);
 }
 
-static int start_health(struct app *app, struct err *err)
-{
-    handlers_health_routes(&app->handlers, app->health_routes);
-    struct http_server_config config = {
-        .listen = app->options->health_listen,
-        .routes = app->health_routes,
-        .route_count = HEALTH_ROUTES,
-        .clock = app->clock,
-        .mem = mem_system(),
-        .threads = HEALTH_THREADS,
-        .max_connections = HEALTH_CONNECTIONS,
-        .max_body = HEALTH_BODY_MAX,
-        .arena_max = HEALTH_ARENA_MAX,
-        .memory_budget = HEALTH_MEMORY,
-    };
-    return http_server_start(&config, &app->health, err);
-}
-
 static int start(struct app *app, struct err *err)
 {
     if (catalog_source_init(&app->catalog, app->options->catalog, mem_system(), err) < 0)
@@ -90,8 +65,12 @@ static int start(struct app *app, struct err *err)
     metrics_add_process(&app->metrics, "/proc/self", app->clock);
     if (metrics_check(&app->metrics, err) < 0)
         return -1;
+    if (start_admission(app, err) < 0)
+        return -1;
     /* Health comes second: it must not answer before there is something to be ready. */
-    if (start_admission(app, err) < 0 || start_health(app, err) < 0)
+    handlers_health_routes(&app->handlers, app->health_routes);
+    if (health_start(app->options->health_listen, app->health_routes, app->clock, &app->health,
+                     err) < 0)
         return -1;
     atomic_store(&app->handlers.is_ready, true);
     return 0;
@@ -138,33 +117,7 @@ static void tick(struct app *app)
     reload(app);
 }
 
-/* The signal that came within the time, or 0. */
-static int wait_for_signal(const struct app *app, unsigned timeout_ms)
-{
-    struct timespec timeout = {
-        .tv_sec = timeout_ms / 1000,
-        .tv_nsec = (long)(timeout_ms % 1000) * 1000 * 1000,
-    };
-    int signal_number = sigtimedwait(&app->signals, NULL, &timeout);
-    return signal_number > 0 ? signal_number : 0;
-}
-
 /* ---- Ending ---- */
-
-static void exit_at_once(int signal_number)
-{
-    (void)signal_number;
-    _exit(1);
-}
-
-/* From now on a second signal ends the process at once. */
-static void let_signals_through(const struct app *app)
-{
-    struct sigaction action = {.sa_handler = exit_at_once};
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGINT, &action, NULL);
-    pthread_sigmask(SIG_UNBLOCK, &app->signals, NULL);
-}
 
 /*
  * Kubernetes sends SIGTERM and takes the pod out of the Service at the same time, so for a while new
@@ -172,7 +125,7 @@ static void let_signals_through(const struct app *app)
  */
 static void drain(struct app *app, int signal_number)
 {
-    let_signals_through(app);
+    program_end_on_second_signal();
     atomic_store(&app->handlers.is_ready, false);
     unsigned delay_ms = signal_number == SIGINT ? 0 : app->options->drain_delay_ms;
     log_info(app->log, "shutting down", LOG_UINT("drainDelayMs", delay_ms));
@@ -203,12 +156,7 @@ int serve_run(const struct serve_options *options, const struct log *log)
     struct app app = {.options = options, .log = log, .clock = clock_system()};
     app.handlers = (struct handlers){.log = log, .clock = app.clock, .metrics = &app.metrics};
     metrics_init(&app.metrics, mem_system());
-    /* Blocked before the first thread starts, so that all inherit it and only this one waits. */
-    signal(SIGPIPE, SIG_IGN);
-    sigemptyset(&app.signals);
-    sigaddset(&app.signals, SIGTERM);
-    sigaddset(&app.signals, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &app.signals, NULL);
+    program_block_signals();
 
     struct err err;
     int status = 0;
@@ -221,7 +169,7 @@ int serve_run(const struct serve_options *options, const struct log *log)
                  LOG_UINT("healthPort", http_server_port(app.health)));
         warn_of_expiry(&app);
         int signal_number;
-        while ((signal_number = wait_for_signal(&app, TICK_MS)) == 0)
+        while ((signal_number = program_wait_signal(TICK_MS)) == 0)
             tick(&app);
         drain(&app, signal_number);
     }

@@ -1,6 +1,6 @@
 /* Reading whole files into capped buffers. */
-#ifndef WEBHOOK_FILE_H
-#define WEBHOOK_FILE_H
+#ifndef BASE_FILE_H
+#define BASE_FILE_H
 
 #include "base/buf.h"
 #include "base/err.h"

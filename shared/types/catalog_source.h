@@ -3,8 +3,8 @@
  * callboard-catalog, mounted), or built in. A request takes a reference to the current one and keeps
  * it to its end. A file that does not work never replaces a good catalog.
  */
-#ifndef WEBHOOK_CATALOG_SOURCE_H
-#define WEBHOOK_CATALOG_SOURCE_H
+#ifndef TYPES_CATALOG_SOURCE_H
+#define TYPES_CATALOG_SOURCE_H
 
 #include "types/catalog.h"
 

@@ -1,7 +1,7 @@
 /* The catalog in use, reloaded when its file changes. */
-#include "webhook/catalog_source.h"
+#include "types/catalog_source.h"
 
-#include "webhook/file.h"
+#include "base/file.h"
 
 #include <errno.h>
 

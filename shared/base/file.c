@@ -1,5 +1,5 @@
 /* Reading whole files into capped buffers. */
-#include "webhook/file.h"
+#include "base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
