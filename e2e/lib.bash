@@ -12,6 +12,7 @@ bats_require_minimum_version 1.5.0
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 webhook_dir=$CLUSTER_DIR/webhook
 group=hourglass.eigenlayer.io/v1alpha1
+flow_group=workflow.kube-zen.io/v1alpha1
 stderr= # set by run --separate-stderr
 
 # ---- The frame of a file ----
@@ -105,6 +106,32 @@ as_user() {
 	local name=${1//:/-}
 	shift
 	KUBECONFIG=$BATS_FILE_TMPDIR/user-$name "$@"
+}
+
+# flow NAME [FILTER]: a JobFlow of one Job, changed by the jq filter, in which `job` is a step's template.
+flow() {
+	jq -n --arg name "$1" --arg version "$flow_group" '
+		def job: {spec: {template: {spec: {restartPolicy: "Never", containers: [{name: "main", image: "app:v1"}]}}}};
+		{
+			apiVersion: $version, kind: "JobFlow", metadata: {name: $name},
+			spec: {steps: [{name: "first", template: job}]}
+		} | '"${2:-.}"
+}
+
+# create_flow NAME [FILTER]
+create_flow() {
+	flow "$@" | kubectl create -f -
+}
+
+# try_flow NAME FILTER: as `try`.
+try_flow() {
+	flow "$@" >"$BATS_TEST_TMPDIR/try.json"
+	run --separate-stderr kubectl create --dry-run=server -f "$BATS_TEST_TMPDIR/try.json"
+}
+
+# stored_flow NAME FILTER: as `stored`.
+stored_flow() {
+	kubectl get jobflow "$1" -o json | jq -cS "$2"
 }
 
 # ---- The webhook ----

@@ -452,103 +452,12 @@ static void check_changes(const struct policy_object *subject, struct err_list *
                    json_get(after, STR("executionPolicy")));
 }
 
-/* ---- Approvals ---- */
-
-static const struct json *annotations_of(const struct json *object)
-{
-    return json_path(object, "metadata", "annotations", NULL);
-}
-
-static void check_approval(const struct policy_object *subject, const struct json *annotation,
-                           struct err_list *errors)
-{
-    struct str name =
-        str_sub(json_key(annotation), sizeof(ANNOTATION_APPROVE) - 1, json_key(annotation).len);
-    bool is_manual = false;
-    JSON_EACH (step, json_path(subject->object, "spec", "steps", NULL)) {
-        is_manual = is_manual || (str_eq(json_str(json_get(step, STR("name"))), name) &&
-                                  str_eq(json_str(json_get(step, STR("type"))), STR("Manual")));
-    }
-    struct str value = json_str(annotation);
-    if (!is_manual)
-        report(errors, subject->object, "metadata.annotations", json_key(annotation), ERR_NOT_FOUND,
-               "Not found: the flow has no Manual step \"%" PRIstr "\"", STR_ARG(name));
-    else if (!str_eq(value, STR("true")) && !str_eq(value, STR("false")))
-        report(
-            errors, subject->object, "metadata.annotations", json_key(annotation),
-            ERR_NOT_SUPPORTED,
-            "Unsupported value: \"%.*s\": supported values: \"true\" approves, \"false\" rejects",
-            value.len > 64 ? 64 : (int)value.len, value.ptr ? value.ptr : "");
-}
-
-/* Who approved must be who set the approval last. */
-static void check_approvals(const struct policy_object *subject, struct err_list *errors)
-{
-    JSON_EACH (annotation, annotations_of(subject->object)) {
-        if (str_starts_with(json_key(annotation), STR(ANNOTATION_APPROVE)))
-            check_approval(subject, annotation, errors);
-    }
-}
-
-/* The name behind the approval: kept while the approval stays, the asking user's when it changes. */
-static bool write_approver(struct policy_object *subject, struct json *annotations,
-                           const struct json *approval)
-{
-    struct str step =
-        str_sub(json_key(approval), sizeof(ANNOTATION_APPROVE) - 1, json_key(approval).len);
-    struct str key = arena_printf(subject->arena, ANNOTATION_APPROVED_BY "%" PRIstr, STR_ARG(step));
-    if (!str_is_set(key))
-        return false;
-    const struct json *before = annotations_of(subject->before);
-    const struct json *old = json_get(before, json_key(approval));
-    struct str who = subject->user;
-    if (old && json_equal(old, approval) && json_get(before, key))
-        who = json_str(json_get(before, key));
-    return json_set(annotations, key, json_new_str(subject->arena, who));
-}
-
-/* What was set by hand goes: it would say that somebody approved who did not. */
-static void remove_forged(struct json *annotations)
-{
-    bool found = true;
-    while (found) {
-        found = false;
-        JSON_EACH (annotation, annotations) {
-            struct str key = json_key(annotation);
-            if (str_starts_with(key, STR(ANNOTATION_APPROVED_BY))) {
-                json_remove(annotations, key);
-                found = true;
-                break;
-            }
-        }
-    }
-}
-
-bool jobflow_default(struct policy_object *subject)
-{
-    struct json *annotations =
-        json_get(json_get(subject->object, STR("metadata")), STR("annotations"));
-    if (subject->is_offline || !json_is(annotations, JSON_OBJECT))
-        return true;
-    remove_forged(annotations);
-    size_t count = annotations->len;
-    /* New members go to the end: those that were there first are looked at. */
-    struct json *annotation = json_first(annotations);
-    for (size_t i = 0; i < count && annotation; i++, annotation = annotation->next) {
-        if (str_starts_with(json_key(annotation), STR(ANNOTATION_APPROVE)) &&
-            !write_approver(subject, annotations, annotation))
-            return false;
-    }
-    return true;
-}
-
 /* ---- Entry ---- */
 
 void jobflow_validate(const struct policy_object *subject, struct policy_findings *findings)
 {
     validate(subject, findings, false);
     check_changes(subject, &findings->errors);
-    check_approvals(subject, &findings->errors);
 }
 
 void jobflow_template_validate(const struct policy_object *subject,

@@ -17,12 +17,17 @@ void jobflow_template_validate(const struct policy_object *subject,
 /*
  * Approvals: the annotation approve.workflow.kube-zen.io/STEP is a user's, and
  * approved-by.workflow.kube-zen.io/STEP says who set it. The webhook writes the second whenever the
- * first changes, and puts back what anybody else does to it.
+ * first changes, and puts back what anybody else does to it. Who may set the first is decided by the
+ * apiserver (manifests/policies).
  */
 #define ANNOTATION_APPROVE     "approve.workflow.kube-zen.io/"
 #define ANNOTATION_APPROVED_BY "approved-by.workflow.kube-zen.io/"
 
 /* False without memory. */
 bool jobflow_default(struct policy_object *subject);
+
+/* Whatever else changes: an approval that is new or another one must be of a Manual step, and who
+ * approved must be right. */
+void jobflow_check_metadata(const struct policy_object *subject, struct err_list *errors);
 
 #endif

@@ -13,13 +13,14 @@ struct kind_rules {
     bool (*set_defaults)(struct policy_object *subject);
     /* Of metadata beyond what all kinds have; may be NULL. */
     bool (*set_metadata)(struct policy_object *subject);
+    void (*check_metadata)(const struct policy_object *subject, struct err_list *errors);
     void (*validate)(const struct policy_object *subject, struct policy_findings *findings);
 };
 
 static const struct kind_rules all_rules[] = {
-    {&performer_kind, performer_default, NULL, performer_validate},
-    {&jobflow_kind, NULL, jobflow_default, jobflow_validate},
-    {&jobflow_template_kind, NULL, NULL, jobflow_template_validate},
+    {&performer_kind, performer_default, NULL, NULL, performer_validate},
+    {&jobflow_kind, NULL, jobflow_default, jobflow_check_metadata, jobflow_validate},
+    {&jobflow_template_kind, NULL, NULL, NULL, jobflow_template_validate},
 };
 
 static const struct kind_rules *rules_of(const struct kind *kind)
@@ -229,6 +230,9 @@ void policy_validate(const struct policy_object *subject, struct policy_findings
     check_name(subject, create ? &findings->errors : &findings->warnings);
     if (!subject->is_offline)
         check_guarded(subject, &findings->errors);
+    const struct kind_rules *rules = rules_of(subject->kind);
+    if (rules && rules->check_metadata)
+        rules->check_metadata(subject, &findings->errors);
     if (!spec_is_unchanged(subject)) {
         validate_spec(subject, findings);
         return;
