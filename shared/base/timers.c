@@ -14,7 +14,7 @@ void timers_init(struct timers *timers, const struct mem *mem)
 void timers_done(struct timers *timers)
 {
     if (timers->heap)
-        mem_free(timers->mem, timers->heap, timers->cap * sizeof(*timers->heap));
+        mem_free(timers->mem, timers->heap, timers->cap * sizeof(struct timer *));
     *timers = (struct timers){.mem = timers->mem, .running_ns = TIMERS_NOT_RUNNING};
 }
 

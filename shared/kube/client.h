@@ -1,10 +1,15 @@
 /*
  * Calls to the API server over a transport: paths, rate limit, retries, the write deadline of a leader,
- * metrics. Asynchronous; all in one thread; `done` runs exactly once per call unless it was cancelled.
+ * metrics. Asynchronous; all in one thread; `done` runs exactly once per call unless it was cancelled,
+ * and only inside transport->wait() or timers_run(), never inside a function of this header.
  *
  * Retried here, with jittered exponential backoff and Retry-After honoured: 429, what was certainly
- * not sent, and for reads also 5xx and lost answers. A write whose outcome is unknown is never repeated
- * here: the caller decides from what it then sees.
+ * not sent, a 401 once (the transport then reads its credentials again), and for reads also 5xx and lost
+ * answers. A write whose outcome is unknown is never repeated here: the caller decides from what it
+ * then sees. Nothing is retried in the lane of the lease, which has a rhythm of its own.
+ *
+ * Rate limit, order and bound of calls in flight are those of the request lane. Its calls are sent in the
+ * order in which they were made; a retry goes before younger calls.
  */
 #ifndef KUBE_CLIENT_H
 #define KUBE_CLIENT_H
@@ -19,7 +24,7 @@
 enum kube_verb {
     KUBE_GET,
     KUBE_LIST,
-    KUBE_CREATE,
+    KUBE_CREATE,      /* the name counts only with a subresource: "binding", "eviction" */
     KUBE_UPDATE,      /* PUT */
     KUBE_PATCH_JSON,  /* RFC 6902 */
     KUBE_PATCH_MERGE, /* RFC 7396 */
@@ -44,6 +49,8 @@ struct kube_call {
     struct str field_selector;
     struct str continue_token;
     int64_t limit;
+    int64_t timeout_ns;  /* of one attempt; 0: the client's */
+    size_t response_max; /* bytes of the answer; 0: 4 MiB, of a list 32 MiB */
 };
 
 /* The classes on which callers decide; made of status code, Status.reason and failure. */
@@ -52,21 +59,26 @@ enum kube_outcome {
     KUBE_NOT_FOUND,
     KUBE_ALREADY_EXISTS,
     KUBE_CONFLICT,     /* resourceVersion or a precondition */
-    KUBE_INVALID,      /* 400, 422: sending it again is of no use */
-    KUBE_FORBIDDEN_BY, /* 401, 403, and what an admission plugin denied */
+    KUBE_INVALID,      /* 400, 422 and the like: sending it again is of no use */
+    KUBE_FORBIDDEN_BY, /* 401, 403, and what an admission webhook or policy denied */
     KUBE_GONE,         /* 410: the resourceVersion is too old */
-    KUBE_BUSY,         /* 429, 503, 504 after the retries */
-    KUBE_UNKNOWN,      /* the write may have happened: lost answer, 5xx */
-    KUBE_UNREACHED,    /* certainly not done: no connection after the retries */
+    KUBE_BUSY,         /* after the retries 429, of a read also 5xx: not done */
+    KUBE_UNKNOWN,      /* the write may have happened: lost answer, 5xx; never for a read */
+    KUBE_UNREACHED,    /* after the retries: a write was certainly not done, a read had no answer */
     KUBE_FENCED,       /* not sent: the write deadline has passed */
 };
 
+/* "OK", "NotFound" …: for logs. */
+const char *kube_outcome_name(enum kube_outcome outcome);
+
 struct kube_result {
     enum kube_outcome outcome;
-    int status;
-    struct str body; /* JSON of the answer; valid during the call */
-    struct str
-        message; /* for people: Status.message, or what failed; without the text of objects */
+    int status;      /* HTTP, of the last answer; 0 without one */
+    struct str body; /* JSON of the answer, of a failure too; valid during the call. Not for logs */
+    /* For people, valid during the call: the server's message, or what failed. Where the server may
+     * quote the object (400, 422, webhooks, policies) and the resource is not `is_plain`, the fields and
+     * reasons alone, so that no environment value reaches logs, events or status. */
+    struct str message;
 };
 
 typedef void kube_done(void *ctx, const struct kube_result *result);
@@ -81,9 +93,11 @@ struct kube_client_config {
     const struct random *random;
     const struct mem *mem;
     struct metrics *metrics; /* rest_client_*; may be NULL */
-    double qps;              /* of the request lane; 0: 50 */
+    struct str host;         /* HOST:PORT of the server, for the metrics; copied */
+    double qps;              /* of the request lane; 0: 50; negative: no limit */
     unsigned burst;          /* 0: 100 */
     unsigned max_in_flight;  /* 0: 64; further calls wait in order */
+    unsigned max_pending;    /* calls not yet done; 0: 16,384; more are refused */
     int64_t timeout_ns;      /* of one attempt; 0: 30 s */
 };
 
@@ -91,14 +105,16 @@ struct kube_client *kube_client_new(const struct kube_client_config *config, str
 /* Cancels what is under way. Accepts NULL. */
 void kube_client_free(struct kube_client *client);
 
-/* NULL with *err when it could not begin; `done` then never runs. */
+/* NULL with *err when it could not begin: without memory, too many are pending, or a name is missing or
+ * cannot be part of a path; `done` then never runs. */
 struct kube_pending *kube_client_call(struct kube_client *client, const struct kube_call *call,
                                       kube_done *done, void *ctx, struct err *err);
+/* `done` does not run. Whether the server has acted is unknown. Not after `done` has begun. */
 void kube_client_cancel(struct kube_client *client, struct kube_pending *pending);
 
 /* No write of the request lane is sent at or after this time (monotonic), retries included; those that
- * wait end with KUBE_FENCED. INT64_MAX: no limit. A leader moves it with each renewal (lease.h). An
- * attempt's own timeout never reaches beyond it. */
+ * wait end with KUBE_FENCED, those under way with KUBE_UNKNOWN. INT64_MAX: no limit. A leader moves it
+ * with each renewal (lease.h). An attempt's own timeout never reaches beyond it. */
 void kube_client_set_write_deadline(struct kube_client *client, int64_t at_ns);
 
 #endif

@@ -1,21 +1,56 @@
 /* The resources that our programs use, and their paths. */
 #include "kube/resource.h"
 
-const struct kube_resource kube_pods = {"", "v1", "Pod", "pods", true};
-const struct kube_resource kube_services = {"", "v1", "Service", "services", true};
-const struct kube_resource kube_nodes = {"", "v1", "Node", "nodes", false};
-const struct kube_resource kube_events = {"", "v1", "Event", "events", true};
-const struct kube_resource kube_config_maps = {"", "v1", "ConfigMap", "configmaps", true};
-const struct kube_resource kube_endpoint_slices = {"discovery.k8s.io", "v1", "EndpointSlice",
-                                                   "endpointslices", true};
-const struct kube_resource kube_leases = {"coordination.k8s.io", "v1", "Lease", "leases", true};
-const struct kube_resource kube_jobs = {"batch", "v1", "Job", "jobs", true};
-const struct kube_resource kube_performers = {"hourglass.eigenlayer.io", "v1alpha1", "Performer",
-                                              "performers", true};
-const struct kube_resource kube_jobflows = {"workflow.kube-zen.io", "v1alpha1", "JobFlow",
-                                            "jobflows", true};
-const struct kube_resource kube_jobflow_templates = {"workflow.kube-zen.io", "v1alpha1",
-                                                     "JobFlowTemplate", "jobflowtemplates", true};
+const struct kube_resource kube_pods = {
+    .group = "", .version = "v1", .kind = "Pod", .plural = "pods", .is_namespaced = true};
+const struct kube_resource kube_services = {.group = "",
+                                            .version = "v1",
+                                            .kind = "Service",
+                                            .plural = "services",
+                                            .is_namespaced = true,
+                                            .is_plain = true};
+const struct kube_resource kube_nodes = {
+    .group = "", .version = "v1", .kind = "Node", .plural = "nodes", .is_plain = true};
+const struct kube_resource kube_events = {.group = "",
+                                          .version = "v1",
+                                          .kind = "Event",
+                                          .plural = "events",
+                                          .is_namespaced = true,
+                                          .is_plain = true};
+const struct kube_resource kube_config_maps = {.group = "",
+                                               .version = "v1",
+                                               .kind = "ConfigMap",
+                                               .plural = "configmaps",
+                                               .is_namespaced = true};
+const struct kube_resource kube_endpoint_slices = {.group = "discovery.k8s.io",
+                                                   .version = "v1",
+                                                   .kind = "EndpointSlice",
+                                                   .plural = "endpointslices",
+                                                   .is_namespaced = true,
+                                                   .is_plain = true};
+const struct kube_resource kube_leases = {.group = "coordination.k8s.io",
+                                          .version = "v1",
+                                          .kind = "Lease",
+                                          .plural = "leases",
+                                          .is_namespaced = true,
+                                          .is_plain = true};
+const struct kube_resource kube_jobs = {
+    .group = "batch", .version = "v1", .kind = "Job", .plural = "jobs", .is_namespaced = true};
+const struct kube_resource kube_performers = {.group = "hourglass.eigenlayer.io",
+                                              .version = "v1alpha1",
+                                              .kind = "Performer",
+                                              .plural = "performers",
+                                              .is_namespaced = true};
+const struct kube_resource kube_jobflows = {.group = "workflow.kube-zen.io",
+                                            .version = "v1alpha1",
+                                            .kind = "JobFlow",
+                                            .plural = "jobflows",
+                                            .is_namespaced = true};
+const struct kube_resource kube_jobflow_templates = {.group = "workflow.kube-zen.io",
+                                                     .version = "v1alpha1",
+                                                     .kind = "JobFlowTemplate",
+                                                     .plural = "jobflowtemplates",
+                                                     .is_namespaced = true};
 
 /* RFC 3986, section 2.3. */
 static bool is_unreserved(char c)

@@ -13,6 +13,9 @@ struct kube_resource {
     const char *kind;
     const char *plural;
     bool is_namespaced;
+    /* Its objects hold nothing confidential, so that a message of the server that quotes them may be
+     * shown. Environment values make an object confidential. */
+    bool is_plain;
 };
 
 extern const struct kube_resource kube_pods, kube_services, kube_nodes, kube_endpoint_slices,
