@@ -310,6 +310,25 @@ static void a_wrong_number_of_values_is_counted_as_other(void **state)
                       "c_total{tenant=\"other\"} 2\n");
 }
 
+static void a_family_that_is_asked_for_again_is_the_same(void **state)
+{
+    struct fixture *f = *state;
+    static const double bounds[] = {1, 2};
+    struct metrics_buckets buckets = {bounds, 2};
+    struct metrics_labels labels = METRICS_LABELS("name");
+    assert_ptr_equal(metrics_counters(&f->metrics, "c_total", "C.", labels, 2),
+                     metrics_counters(&f->metrics, "c_total", "C.", METRICS_LABELS("name"), 2));
+    assert_ptr_equal(metrics_gauges(&f->metrics, "g", "G.", labels, 2),
+                     metrics_gauges(&f->metrics, "g", "G.", labels, 2));
+    assert_ptr_equal(metrics_histograms(&f->metrics, "h", "H.", labels, 2, buckets),
+                     metrics_histograms(&f->metrics, "h", "H.", labels, 2, buckets));
+    struct err err;
+    assert_int_equal(metrics_check(&f->metrics, &err), 0);
+    assert_null(metrics_gauges(&f->metrics, "g", "Something else.", labels, 2));
+    assert_int_equal(metrics_check(&f->metrics, &err), -1);
+    assert_string_equal(err.message, "metric g was made twice");
+}
+
 static void many_series_are_all_found_again(void **state)
 {
     struct fixture *f = *state;
@@ -366,11 +385,13 @@ static void bad_definitions_are_refused_with_a_reason(void **state)
          "metric h: the bounds of the buckets must rise"},
         {"h", METRICS_NO_LABELS, 1, BUCKETS(nan), "metric h: the bounds of the buckets must rise"},
         {"taken", METRICS_NO_LABELS, 1, BUCKETS(good), "metric taken was made twice"},
+        {"family", METRICS_LABELS("a"), 1, BUCKETS(good), "metric family was made twice"},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct metrics metrics;
         metrics_init(&metrics, mem_system());
         metrics_counter(&metrics, "taken", "T.");
+        metrics_gauges(&metrics, "family", "H.", METRICS_LABELS("a"), 1);
         struct err err = {.code = -7};
         assert_int_equal(metrics_check(&metrics, &err), 0);
         assert_int_equal(err.code, -7);
@@ -779,6 +800,7 @@ int main(void)
         TEST(series_beyond_the_bound_are_counted_as_other),
         TEST(a_value_that_is_called_other_is_no_second_series),
         TEST(a_wrong_number_of_values_is_counted_as_other),
+        TEST(a_family_that_is_asked_for_again_is_the_same),
         TEST(many_series_are_all_found_again),
         TEST(names_may_have_digits_and_colons),
         TEST(more_metrics_than_the_limit_are_refused),

@@ -352,6 +352,30 @@ void metrics_fail_memory(struct metrics *metrics, const char *doing)
     keep_failure(metrics, &err);
 }
 
+static bool is_same_metric(const struct metric *a, const struct metric *b)
+{
+    bool same = strcmp(a->name, b->name) == 0 && strcmp(a->help, b->help) == 0 &&
+                a->type == b->type && a->labels.count == b->labels.count &&
+                a->max_series == b->max_series && a->buckets.count == b->buckets.count &&
+                !a->collect && !b->collect;
+    for (size_t i = 0; same && i < a->labels.count; i++)
+        same = strcmp(a->labels.names[i], b->labels.names[i]) == 0;
+    for (size_t i = 0; same && i < a->buckets.count; i++)
+        same = a->buckets.bounds[i] == b->buckets.bounds[i];
+    return same;
+}
+
+/* A family with labels that was made before, exactly so, or NULL. */
+static struct metric *find_shared(const struct metrics *metrics, const struct metric *wanted)
+{
+    if (wanted->labels.count == 0)
+        return NULL;
+    struct metric *metric = metrics->first;
+    while (metric && !is_same_metric(metric, wanted))
+        metric = metric->next;
+    return metric;
+}
+
 /* Puts `wanted` into `place`, which is NULL without memory, and into the registry. */
 static bool add_metric(struct metrics *metrics, struct metric *place, struct metric wanted)
 {
@@ -374,14 +398,16 @@ static bool add_metric(struct metrics *metrics, struct metric *place, struct met
 struct counter_family *metrics_counters(struct metrics *metrics, const char *name, const char *help,
                                         struct metrics_labels labels, size_t max_series)
 {
+    struct metric wanted = {.name = name,
+                            .help = help,
+                            .type = TYPE_COUNTER,
+                            .labels = labels,
+                            .max_series = max_series};
+    struct metric *shared = find_shared(metrics, &wanted);
+    if (shared)
+        return (struct counter_family *)shared;
     struct counter_family *family = ARENA_NEW(&metrics->arena, struct counter_family);
-    bool added = add_metric(metrics, family ? &family->metric : NULL,
-                            (struct metric){.name = name,
-                                            .help = help,
-                                            .type = TYPE_COUNTER,
-                                            .labels = labels,
-                                            .max_series = max_series});
-    return added ? family : NULL;
+    return add_metric(metrics, family ? &family->metric : NULL, wanted) ? family : NULL;
 }
 
 struct counter *metrics_counter(struct metrics *metrics, const char *name, const char *help)
@@ -393,14 +419,13 @@ struct counter *metrics_counter(struct metrics *metrics, const char *name, const
 struct gauge_family *metrics_gauges(struct metrics *metrics, const char *name, const char *help,
                                     struct metrics_labels labels, size_t max_series)
 {
+    struct metric wanted = {
+        .name = name, .help = help, .type = TYPE_GAUGE, .labels = labels, .max_series = max_series};
+    struct metric *shared = find_shared(metrics, &wanted);
+    if (shared)
+        return (struct gauge_family *)shared;
     struct gauge_family *family = ARENA_NEW(&metrics->arena, struct gauge_family);
-    bool added = add_metric(metrics, family ? &family->metric : NULL,
-                            (struct metric){.name = name,
-                                            .help = help,
-                                            .type = TYPE_GAUGE,
-                                            .labels = labels,
-                                            .max_series = max_series});
-    return added ? family : NULL;
+    return add_metric(metrics, family ? &family->metric : NULL, wanted) ? family : NULL;
 }
 
 struct gauge *metrics_gauge(struct metrics *metrics, const char *name, const char *help)
@@ -412,15 +437,17 @@ struct histogram_family *metrics_histograms(struct metrics *metrics, const char 
                                             const char *help, struct metrics_labels labels,
                                             size_t max_series, struct metrics_buckets buckets)
 {
+    struct metric wanted = {.name = name,
+                            .help = help,
+                            .type = TYPE_HISTOGRAM,
+                            .labels = labels,
+                            .max_series = max_series,
+                            .buckets = buckets};
+    struct metric *shared = find_shared(metrics, &wanted);
+    if (shared)
+        return (struct histogram_family *)shared;
     struct histogram_family *family = ARENA_NEW(&metrics->arena, struct histogram_family);
-    bool added = add_metric(metrics, family ? &family->metric : NULL,
-                            (struct metric){.name = name,
-                                            .help = help,
-                                            .type = TYPE_HISTOGRAM,
-                                            .labels = labels,
-                                            .max_series = max_series,
-                                            .buckets = buckets});
-    return added ? family : NULL;
+    return add_metric(metrics, family ? &family->metric : NULL, wanted) ? family : NULL;
 }
 
 struct histogram *metrics_histogram(struct metrics *metrics, const char *name, const char *help,

@@ -20,6 +20,9 @@
  * are single atomic operations, a look-up takes a lock only for a combination of labels that is
  * new.
  *
+ * Asking again for a family with labels, in exactly the same words, gives the same family: two work
+ * queues share theirs.
+ *
  * A family has at most `max_series` combinations. Further ones are counted together in a series
  * whose values are all "other", and callboard_metrics_series_dropped_total tells for which metric.
  */

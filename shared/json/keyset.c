@@ -14,49 +14,6 @@ struct json_keyset {
     struct json **members;
 };
 
-static inline uint64_t rotate(uint64_t x, int by)
-{
-    return x << by | x >> (64 - by);
-}
-
-static inline void sip_round(uint64_t v[4])
-{
-    v[0] += v[1];
-    v[1] = rotate(v[1], 13) ^ v[0];
-    v[0] = rotate(v[0], 32);
-    v[2] += v[3];
-    v[3] = rotate(v[3], 16) ^ v[2];
-    v[0] += v[3];
-    v[3] = rotate(v[3], 21) ^ v[0];
-    v[2] += v[1];
-    v[1] = rotate(v[1], 17) ^ v[2];
-    v[2] = rotate(v[2], 32);
-}
-
-static uint64_t sip_hash(const uint64_t seed[2], struct str text)
-{
-    uint64_t v[4] = {seed[0] ^ 0x736f6d6570736575, seed[1] ^ 0x646f72616e646f6d,
-                     seed[0] ^ 0x6c7967656e657261, seed[1] ^ 0x7465646279746573};
-    uint64_t word;
-    size_t i = 0;
-    for (; i + sizeof(word) <= text.len; i += sizeof(word)) {
-        memcpy(&word, text.ptr + i, sizeof(word));
-        v[3] ^= word;
-        sip_round(v);
-        v[0] ^= word;
-    }
-    word = 0;
-    memcpy(&word, text.ptr + i, text.len - i);
-    word ^= (uint64_t)text.len << 56;
-    v[3] ^= word;
-    sip_round(v);
-    v[0] ^= word;
-    v[2] ^= 0xff;
-    for (int round = 0; round < 3; round++)
-        sip_round(v);
-    return v[0] ^ v[1] ^ v[2] ^ v[3];
-}
-
 /* One system call for a document that has a large object. Where there is no entropy (a sandbox,
  * early boot), the time and the randomised addresses have to do: what is read does not depend on
  * it. */
@@ -65,20 +22,21 @@ static void seed_once(struct json_keys *keys)
     if (keys->seeded)
         return;
     keys->seeded = true;
-    if (getrandom(keys->seed, sizeof(keys->seed), GRND_NONBLOCK) == sizeof(keys->seed))
+    uint64_t *words = keys->seed.words;
+    if (getrandom(words, sizeof(keys->seed), GRND_NONBLOCK) == sizeof(keys->seed))
         return;
     struct timespec now = {0};
     clock_gettime(CLOCK_MONOTONIC, &now);
-    keys->seed[0] = (uint64_t)(uintptr_t)keys ^ (uint64_t)now.tv_nsec;
-    keys->seed[1] = (uint64_t)(uintptr_t)&json_keys_add ^ (uint64_t)now.tv_sec;
+    words[0] = (uint64_t)(uintptr_t)keys ^ (uint64_t)now.tv_nsec;
+    words[1] = (uint64_t)(uintptr_t)&json_keys_add ^ (uint64_t)now.tv_sec;
 }
 
 /* The place of the member with this key: taken by it, or empty. */
-static struct json **find_slot(const struct json_keyset *set, const uint64_t seed[2],
+static struct json **find_slot(const struct json_keyset *set, const struct hash_seed *seed,
                                struct str key)
 {
     size_t mask = set->slots - 1;
-    size_t i = (size_t)sip_hash(seed, key) & mask;
+    size_t i = (size_t)hash_text(seed, key) & mask;
     while (set->members[i] && !str_eq(json_key(set->members[i]), key))
         i = (i + 1) & mask;
     return &set->members[i];
@@ -100,7 +58,7 @@ static int rebuild(struct json_keys *keys, struct arena *arena, struct json *obj
     *set = (struct json_keyset){.slots = slots, .members = members};
     object->keys = set;
     for (struct json *m = object->first; m->next; m = m->next)
-        *find_slot(set, keys->seed, json_key(m)) = m;
+        *find_slot(set, &keys->seed, json_key(m)) = m;
     return 0;
 }
 
@@ -118,7 +76,7 @@ int json_keys_add(struct json_keys *keys, struct arena *arena, struct json *obje
     if ((!object->keys || object->len > object->keys->slots / 2) &&
         rebuild(keys, arena, object) < 0)
         return -1;
-    struct json **slot = find_slot(object->keys, keys->seed, key);
+    struct json **slot = find_slot(object->keys, &keys->seed, key);
     if (*slot)
         return 1;
     *slot = member;

@@ -3,17 +3,17 @@
  *
  * Most objects have a handful of members: their keys are compared one with the other. Beyond that
  * an object gets a hash set, in the arena, so that the time stays proportional to the input. The
- * hash is SipHash-1-3 (Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012) under a
- * random key, so that nobody can choose keys that fall into one place.
+ * hash has a random seed, so that nobody can choose keys that fall into one place.
  */
 #ifndef JSON_KEYSET_H
 #define JSON_KEYSET_H
 
+#include "base/hash.h"
 #include "json/json.h"
 
 /* What the objects of one document share. Zero it first. */
 struct json_keys {
-    uint64_t seed[2];
+    struct hash_seed seed;
     bool seeded;
 };
 
