@@ -6,24 +6,6 @@ enum {
     LOOK_AGAIN_DOUBLINGS = 6, /* at most 32 s */
 };
 
-static const char *outcome_name(enum kube_outcome outcome)
-{
-    static const char *const names[] = {
-        [KUBE_OK] = "ok",
-        [KUBE_NOT_FOUND] = "not_found",
-        [KUBE_ALREADY_EXISTS] = "already_exists",
-        [KUBE_CONFLICT] = "conflict",
-        [KUBE_INVALID] = "invalid",
-        [KUBE_FORBIDDEN_BY] = "forbidden",
-        [KUBE_GONE] = "gone",
-        [KUBE_BUSY] = "busy",
-        [KUBE_UNKNOWN] = "unknown",
-        [KUBE_UNREACHED] = "unreached",
-        [KUBE_FENCED] = "fenced",
-    };
-    return names[outcome];
-}
-
 static const struct action *current(const struct work *work)
 {
     return work->relabel.resource ? &work->relabel : &work->plan.actions[work->at];
@@ -287,11 +269,12 @@ static void answered(void *ctx, const struct kube_result *result)
         counter_add(counter_of(config->metrics->writes,
                                METRICS_VALUES(str_from_cstr(config->kind.name),
                                               str_from_cstr(action->purpose),
-                                              str_from_cstr(outcome_name(result->outcome)))),
+                                              str_from_cstr(kube_outcome_name(result->outcome)))),
                     1);
     struct work_log log;
     log_debug(work_log(work, &log), "write", LOG_CSTR("write", action->purpose),
-              LOG_STR("object", action->name), LOG_CSTR("outcome", outcome_name(result->outcome)));
+              LOG_STR("object", action->name),
+              LOG_CSTR("outcome", kube_outcome_name(result->outcome)));
     switch (result->outcome) {
     case KUBE_OK:
         written(work, result);
@@ -315,7 +298,7 @@ static void answered(void *ctx, const struct kube_result *result)
     case KUBE_BUSY:
     case KUBE_UNREACHED:
     case KUBE_FENCED:
-        fail(work, outcome_name(result->outcome), result);
+        fail(work, kube_outcome_name(result->outcome), result);
         break;
     }
 }
