@@ -89,6 +89,7 @@ static void check_range(const struct schema *schema, const struct json *value,
 static const struct schema range_fields[] = {
     {.name = "from", .type = SCHEMA_INTEGER, .flags = SCHEMA_REQUIRED, .text = "The first."},
     {.name = "to", .type = SCHEMA_INTEGER, .flags = SCHEMA_REQUIRED, .text = "The last."},
+    {.name = "parts", .type = SCHEMA_LIST, .item = &part_item, .text = "What is in it."},
     {0},
 };
 static const struct schema status_fields[] = {
@@ -654,6 +655,18 @@ static void a_check_runs_only_on_values_of_the_right_types(void **state)
     CHECK_ROWS((struct fixture *)*state, rows);
 }
 
+static void a_mistake_further_down_does_not_hide_what_a_check_finds(void **state)
+{
+    static const struct row rows[] = {
+        {"\"range\":{\"from\":2,\"to\":1,\"parts\":[{\"weight\":1}]}",
+         {{ERR_REQUIRED, "range.parts[0].name", "The part's name."},
+          {ERR_INVALID, "range", "it is empty"}}},
+        {"\"range\":{\"from\":2,\"to\":1,\"parts\":{}}",
+         {{ERR_TYPE, "range.parts", "must be a list"}}},
+    };
+    CHECK_ROWS((struct fixture *)*state, rows);
+}
+
 static void status_is_not_looked_at(void **state)
 {
     static const struct row rows[] = {
@@ -971,6 +984,7 @@ int main(void)
         TEST(secrets_are_never_shown),
         TEST(long_values_are_cut_in_messages),
         TEST(a_check_runs_only_on_values_of_the_right_types),
+        TEST(a_mistake_further_down_does_not_hide_what_a_check_finds),
         TEST(status_is_not_looked_at),
         TEST(all_errors_are_found_in_one_go_each_with_its_line),
         TEST(the_path_of_the_value_leads_its_errors),

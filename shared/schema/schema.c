@@ -433,6 +433,26 @@ static bool validate_content(const struct walk *walk, const struct schema *schem
     return true;
 }
 
+/* Whether a check may look at a value in which there is a mistake: an object whose own members are all
+ * there, of their types, and right when they are no objects, maps or lists themselves. */
+static bool members_are_good(const struct walk *outer, const struct schema *schema,
+                             const struct json *value)
+{
+    if (schema->type != SCHEMA_OBJECT || !schema->fields)
+        return false;
+    struct err_list unwanted;
+    err_list_init(&unwanted, NULL, 0);
+    const struct walk walk = {.options = outer->options, .errors = &unwanted};
+    for (const struct schema *f = schema->fields; f->name; f++) {
+        const struct json *field = member(value, f->name);
+        bool is_deep = f->type == SCHEMA_OBJECT || f->type == SCHEMA_MAP || f->type == SCHEMA_LIST;
+        if (!field ? (f->flags & SCHEMA_REQUIRED) != 0
+                   : !type_fits(f->type, field) || (!is_deep && !validate(&walk, f, field, NULL)))
+            return false;
+    }
+    return true;
+}
+
 static bool validate(const struct walk *walk, const struct schema *schema, const struct json *value,
                      const struct path *path)
 {
@@ -445,13 +465,15 @@ static bool validate(const struct walk *walk, const struct schema *schema, const
                      found_type(value->type), unquoted ? "; put it in quotes" : "");
         return false;
     }
-    if (!validate_content(walk, schema, value, path))
-        return false;
+    bool is_good = validate_content(walk, schema, value, path);
     if (!schema->check)
-        return true;
+        return is_good;
+    /* A mistake further down does not hide the others: all are reported at once. */
+    if (!is_good && !members_are_good(walk, schema, value))
+        return false;
     size_t before = walk->errors->count + walk->errors->dropped;
     schema->check(schema, value, path, walk->errors);
-    return walk->errors->count + walk->errors->dropped == before;
+    return is_good && walk->errors->count + walk->errors->dropped == before;
 }
 
 bool schema_validate(const struct schema *schema, const struct json *value, unsigned options,

@@ -58,7 +58,9 @@ struct schema_list {
 struct schema;
 
 /* A rule over one value that its row alone cannot say, such as "values are needed when the operator is
- * In". Runs only when the value and all below it are of the right types. */
+ * In". Runs when the value is good; also beside mistakes further down, when an object's own members are
+ * there, of their types, and right as far as they are scalars. So a check takes nothing for granted
+ * about what is inside of members that are objects, maps or lists. */
 typedef void schema_check(const struct schema *schema, const struct json *value,
                           const struct path *path, struct err_list *errors);
 
