@@ -54,6 +54,8 @@ CORE_SRC := $(wildcard shared/base/*.c shared/json/*.c shared/schema/*.c shared/
 	shared/policy/*.c shared/control/*.c) $(filter-out %/curl.c,$(wildcard shared/kube/*.c))
 # The only code that knows libmicrohttpd and GnuTLS.
 HTTP_SRC := $(wildcard shared/http/*.c)
+# The only code that knows libcurl.
+CURL_SRC := shared/kube/curl.c
 # A folder is a program once it has a main.c.
 PROGRAMS := $(patsubst %/main.c,%,$(wildcard webhook/main.c extender/main.c controller/main.c))
 # The code of the programs without their main(): tests link it.
@@ -67,6 +69,7 @@ ALL_HEADERS := $(wildcard shared/*/*.h webhook/*.h extender/*.h controller/*.h u
 
 CORE_LIBS := -lyaml -lm
 HTTP_LIBS := -lmicrohttpd -lgnutls
+CURL_LIBS := -lcurl
 # Not under the sanitizers, which bring an allocator of their own.
 MALLOC_LIBS_release := -ljemalloc
 # What one test needs beyond the others.
@@ -102,6 +105,7 @@ build/$(1)/lib%.a:
 	@ar rcsD $$@ $$^
 build/$(1)/libcore.a: $(patsubst %.c,build/$(1)/%.o,$(CORE_SRC))
 build/$(1)/libhttp.a: $(patsubst %.c,build/$(1)/%.o,$(HTTP_SRC))
+build/$(1)/libkube.a: $(patsubst %.c,build/$(1)/%.o,$(CURL_SRC))
 build/$(1)/libunit.a: $(patsubst %.c,build/$(1)/%.o,$(UNIT_SRC) $(PROGRAM_SRC))
 
 .PHONY: unit-build-$(1) unit-run-$(1)
@@ -110,17 +114,18 @@ endef
 
 define program_rule
 build/$(1)/callboard-$(2): $(patsubst %.c,build/$(1)/%.o,$(wildcard $(2)/*.c)) \
-		build/$(1)/libhttp.a build/$(1)/libcore.a
+		build/$(1)/libhttp.a build/$(1)/libkube.a build/$(1)/libcore.a
 	@echo "  LINK    $$@"
-	@$$(CC) $$(LDFLAGS_$(1)) -pthread -o $$@ $$^ $$(HTTP_LIBS) $$(CORE_LIBS) $$(MALLOC_LIBS_$(1))
+	@$$(CC) $$(LDFLAGS_$(1)) -pthread -o $$@ $$^ -Wl,--as-needed $$(HTTP_LIBS) $$(CURL_LIBS) \
+		$$(CORE_LIBS) $$(MALLOC_LIBS_$(1))
 endef
 
 define unit_rule
 build/$(1)/unit/$(2): build/$(1)/unit/$(2).o build/$(1)/libunit.a build/$(1)/libhttp.a \
-		build/$(1)/libcore.a
+		build/$(1)/libkube.a build/$(1)/libcore.a
 	@echo "  LINK    $$@"
 	@$$(CC) $$(LDFLAGS_$(1)) -pthread -o $$@ $$^ $$(UNIT_LDFLAGS_$(2)) -lcmocka $$(HTTP_LIBS) \
-		-lcrypto $$(CORE_LIBS) -lcjson
+		$$(CURL_LIBS) -lcrypto $$(CORE_LIBS) -lcjson
 endef
 
 $(foreach v,$(VARIANTS),$(eval $(call variant_rules,$(v))))
@@ -171,9 +176,10 @@ fuzz-replay: $(addprefix build/asan/unit/fuzz/replay_,$(FUZZ_TARGETS)) ## replay
 
 define replay_rule
 build/asan/unit/fuzz/replay_$(1): build/asan/unit/fuzz/fuzz_$(1).o build/asan/unit/fuzz/replay.o \
-		build/asan/libunit.a build/asan/libhttp.a build/asan/libcore.a
+		build/asan/libunit.a build/asan/libhttp.a build/asan/libkube.a build/asan/libcore.a
 	@echo "  LINK    $$@"
-	@$$(CC) $$(LDFLAGS_asan) -pthread -o $$@ $$^ -lcmocka $$(HTTP_LIBS) $$(CORE_LIBS)
+	@$$(CC) $$(LDFLAGS_asan) -pthread -o $$@ $$^ -lcmocka $$(HTTP_LIBS) $$(CURL_LIBS) \
+		$$(CORE_LIBS)
 endef
 $(foreach f,$(FUZZ_TARGETS),$(eval $(call replay_rule,$(f))))
 
@@ -213,7 +219,7 @@ check: $(GENERATE) all compile_commands.json ## generated files, format, linters
 
 # The analyzer needs a build of its own; its findings are errors.
 .PHONY: analyze
-analyze: $(patsubst %.c,build/analyze/%.o,$(CORE_SRC) $(HTTP_SRC) $(wildcard webhook/*.c))
+analyze: $(patsubst %.c,build/analyze/%.o,$(CORE_SRC) $(HTTP_SRC) $(CURL_SRC) $(wildcard webhook/*.c))
 build/analyze/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  ANALYZE $<"

@@ -1,0 +1,38 @@
+/*
+ * The real transport: HTTPS to one API server by libcurl. curl.c alone includes libcurl.
+ *
+ *   epoll ──▶ sockets of the lanes' connections, an eventfd for wake(), the identity's fd
+ *
+ * Each lane has a pool of connections of its own. HTTP/1.1: measured against HTTP/2 on one connection
+ * (docs/development.md), and a cut or stalled connection concerns one exchange, not all.
+ *
+ * A write is never sent twice: where libcurl would repeat it on a fresh connection because a kept one had
+ * died, it ends with KUBE_LOST. Idle connections are kept alive, dead ones are noticed within 15 s.
+ */
+#ifndef KUBE_CURL_H
+#define KUBE_CURL_H
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "kube/identity.h"
+#include "kube/transport.h"
+
+struct kube_curl_config {
+    const struct mem *mem;     /* of what libcurl does not allocate itself */
+    const struct clock *clock; /* the system's monotonic one, or as fast */
+    struct str server;         /* "https://10.0.0.1:443", a path may follow; copied, as all below */
+    struct str tls_server_name; /* whose certificate it shows; absent: the server's host */
+    struct str proxy;           /* URL; absent: none, whatever the environment says */
+    bool is_insecure;           /* does not verify the server */
+    struct str user_agent;      /* "callboard-controller/0.1.0" */
+    unsigned max_connections;   /* of the request lane; 0: 8 */
+    int64_t connect_timeout_ns; /* 0: 5 s */
+    struct kube_identity_source *identity; /* outlives the transport; NULL: none */
+};
+
+/* Before other threads begin: it sets up libcurl. NULL with *err when it cannot. */
+struct kube_transport *kube_curl_new(const struct kube_curl_config *config, struct err *err);
+/* Ends what is under way without a callback. Accepts NULL. */
+void kube_curl_free(struct kube_transport *transport);
+
+#endif
