@@ -142,9 +142,24 @@ void fake_fail(struct fake_transport *fake, size_t index, enum kube_failure fail
                                          .text = "the cable was cut"});
 }
 
-void fake_data(struct fake_transport *fake, size_t index, const char *part)
+void fake_end(struct fake_transport *fake, size_t index, enum kube_failure failure)
+{
+    finish(fake, index,
+           &(const struct kube_response){.failure = failure,
+                                         .status = 200,
+                                         .retry_after_ns = -1,
+                                         .body = STR(""),
+                                         .text = failure ? "the cable was cut" : NULL});
+}
+
+void fake_part(struct fake_transport *fake, size_t index, struct str part)
 {
     struct kube_exchange *exchange = at(fake, index);
-    if (exchange->receiver.on_data(exchange->receiver.ctx, str_from_cstr(part)) < 0)
-        fake_fail(fake, index, KUBE_LOST);
+    if (exchange->receiver.on_data(exchange->receiver.ctx, part) < 0)
+        fake_end(fake, index, KUBE_LOST);
+}
+
+void fake_data(struct fake_transport *fake, size_t index, const char *part)
+{
+    fake_part(fake, index, str_from_cstr(part));
 }

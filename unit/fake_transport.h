@@ -49,5 +49,8 @@ void fake_answer_later(struct fake_transport *fake, size_t index, int status,
 void fake_fail(struct fake_transport *fake, size_t index, enum kube_failure failure);
 /* A part of the body of a 2xx answer, for those that asked for it. */
 void fake_data(struct fake_transport *fake, size_t index, const char *part);
+void fake_part(struct fake_transport *fake, size_t index, struct str part);
+/* The end of a 2xx answer that had begun: whole, or for one of the failures. */
+void fake_end(struct fake_transport *fake, size_t index, enum kube_failure failure);
 
 #endif
