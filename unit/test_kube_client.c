@@ -161,107 +161,105 @@ static double sample(struct fixture *f, const char *series)
 
 /* ---- Requests ---- */
 
+#define DEMO_POD .resource = &kube_pods, .namespace = STR_INIT("demo"), .name = STR_INIT("a")
+static const struct {
+    struct kube_call call;
+    const char *method, *target, *content_type, *body;
+} verb_cases[] = {
+    {{.verb = KUBE_GET, DEMO_POD}, "GET", "/api/v1/namespaces/demo/pods/a", NULL, NULL},
+    {{.verb = KUBE_GET, DEMO_POD, .body = STR_INIT("{}")},
+     "GET",
+     "/api/v1/namespaces/demo/pods/a",
+     NULL,
+     NULL},
+    {{.verb = KUBE_LIST, .resource = &kube_pods}, "GET", "/api/v1/pods", NULL, NULL},
+    {{.verb = KUBE_LIST,
+      DEMO_POD,
+      .label_selector = STR_INIT("a=b,c"),
+      .field_selector = STR_INIT("spec.nodeName=n"),
+      .limit = 500,
+      .continue_token = STR_INIT("x=="),
+      .resource_version = STR_INIT("0")},
+     "GET",
+     "/api/v1/namespaces/demo/pods?labelSelector=a%3Db%2Cc&fieldSelector=spec.nodeName%3Dn"
+     "&limit=500&continue=x%3D%3D&resourceVersion=0",
+     NULL,
+     NULL},
+    {{.verb = KUBE_CREATE, DEMO_POD, .body = STR_INIT("{\"a\":1}")},
+     "POST",
+     "/api/v1/namespaces/demo/pods",
+     "application/json",
+     "{\"a\":1}"},
+    {{.verb = KUBE_CREATE, DEMO_POD, .subresource = STR_INIT("eviction"), .body = STR_INIT("{}")},
+     "POST",
+     "/api/v1/namespaces/demo/pods/a/eviction",
+     "application/json",
+     "{}"},
+    {{.verb = KUBE_UPDATE,
+      DEMO_POD,
+      .subresource = STR_INIT("status"),
+      .body = STR_INIT("{}"),
+      .field_manager = STR_INIT("me")},
+     "PUT",
+     "/api/v1/namespaces/demo/pods/a/status?fieldManager=me",
+     "application/json",
+     "{}"},
+    {{.verb = KUBE_PATCH_JSON, DEMO_POD, .body = STR_INIT("[]")},
+     "PATCH",
+     "/api/v1/namespaces/demo/pods/a",
+     "application/json-patch+json",
+     "[]"},
+    {{.verb = KUBE_PATCH_MERGE, DEMO_POD, .body = STR_INIT("{}"), .force = true},
+     "PATCH",
+     "/api/v1/namespaces/demo/pods/a",
+     "application/merge-patch+json",
+     "{}"},
+    {{.verb = KUBE_APPLY,
+      DEMO_POD,
+      .body = STR_INIT("{}"),
+      .field_manager = STR_INIT("callboard controller"),
+      .force = true},
+     "PATCH",
+     "/api/v1/namespaces/demo/pods/a?fieldManager=callboard%20controller&force=true",
+     "application/apply-patch+yaml",
+     "{}"},
+    {{.verb = KUBE_DELETE, DEMO_POD, .grace_seconds = -1},
+     "DELETE",
+     "/api/v1/namespaces/demo/pods/a",
+     "application/json",
+     "{\"apiVersion\":\"v1\",\"kind\":\"DeleteOptions\"}"},
+    {{.verb = KUBE_DELETE,
+      DEMO_POD,
+      .grace_seconds = 0,
+      .uid = STR_INIT("u\"1"),
+      .resource_version = STR_INIT("7"),
+      .field_manager = STR_INIT("me")},
+     "DELETE",
+     "/api/v1/namespaces/demo/pods/a",
+     "application/json",
+     "{\"apiVersion\":\"v1\",\"kind\":\"DeleteOptions\",\"gracePeriodSeconds\":0,"
+     "\"preconditions\":{\"uid\":\"u\\\"1\",\"resourceVersion\":\"7\"}}"},
+    {{.verb = KUBE_DELETE, DEMO_POD, .grace_seconds = 30, .resource_version = STR_INIT("7")},
+     "DELETE",
+     "/api/v1/namespaces/demo/pods/a",
+     "application/json",
+     "{\"apiVersion\":\"v1\",\"kind\":\"DeleteOptions\",\"gracePeriodSeconds\":30,"
+     "\"preconditions\":{\"resourceVersion\":\"7\"}}"},
+};
+
 static void each_verb_has_its_request(void **state)
 {
     struct fixture *f = *state;
-#define DEMO_POD .resource = &kube_pods, .namespace = STR_INIT("demo"), .name = STR_INIT("a")
-    static const struct {
-        struct kube_call call;
-        const char *method, *target, *content_type, *body;
-    } cases[] = {
-        {{.verb = KUBE_GET, DEMO_POD}, "GET", "/api/v1/namespaces/demo/pods/a", NULL, NULL},
-        {{.verb = KUBE_GET, DEMO_POD, .body = STR_INIT("{}")},
-         "GET",
-         "/api/v1/namespaces/demo/pods/a",
-         NULL,
-         NULL},
-        {{.verb = KUBE_LIST, .resource = &kube_pods}, "GET", "/api/v1/pods", NULL, NULL},
-        {{.verb = KUBE_LIST,
-          DEMO_POD,
-          .label_selector = STR_INIT("a=b,c"),
-          .field_selector = STR_INIT("spec.nodeName=n"),
-          .limit = 500,
-          .continue_token = STR_INIT("x=="),
-          .resource_version = STR_INIT("0")},
-         "GET",
-         "/api/v1/namespaces/demo/pods?labelSelector=a%3Db%2Cc&fieldSelector=spec.nodeName%3Dn"
-         "&limit=500&continue=x%3D%3D&resourceVersion=0",
-         NULL,
-         NULL},
-        {{.verb = KUBE_CREATE, DEMO_POD, .body = STR_INIT("{\"a\":1}")},
-         "POST",
-         "/api/v1/namespaces/demo/pods",
-         "application/json",
-         "{\"a\":1}"},
-        {{.verb = KUBE_CREATE,
-          DEMO_POD,
-          .subresource = STR_INIT("eviction"),
-          .body = STR_INIT("{}")},
-         "POST",
-         "/api/v1/namespaces/demo/pods/a/eviction",
-         "application/json",
-         "{}"},
-        {{.verb = KUBE_UPDATE,
-          DEMO_POD,
-          .subresource = STR_INIT("status"),
-          .body = STR_INIT("{}"),
-          .field_manager = STR_INIT("me")},
-         "PUT",
-         "/api/v1/namespaces/demo/pods/a/status?fieldManager=me",
-         "application/json",
-         "{}"},
-        {{.verb = KUBE_PATCH_JSON, DEMO_POD, .body = STR_INIT("[]")},
-         "PATCH",
-         "/api/v1/namespaces/demo/pods/a",
-         "application/json-patch+json",
-         "[]"},
-        {{.verb = KUBE_PATCH_MERGE, DEMO_POD, .body = STR_INIT("{}"), .force = true},
-         "PATCH",
-         "/api/v1/namespaces/demo/pods/a",
-         "application/merge-patch+json",
-         "{}"},
-        {{.verb = KUBE_APPLY,
-          DEMO_POD,
-          .body = STR_INIT("{}"),
-          .field_manager = STR_INIT("callboard controller"),
-          .force = true},
-         "PATCH",
-         "/api/v1/namespaces/demo/pods/a?fieldManager=callboard%20controller&force=true",
-         "application/apply-patch+yaml",
-         "{}"},
-        {{.verb = KUBE_DELETE, DEMO_POD, .grace_seconds = -1},
-         "DELETE",
-         "/api/v1/namespaces/demo/pods/a",
-         "application/json",
-         "{\"apiVersion\":\"v1\",\"kind\":\"DeleteOptions\"}"},
-        {{.verb = KUBE_DELETE,
-          DEMO_POD,
-          .grace_seconds = 0,
-          .uid = STR_INIT("u\"1"),
-          .resource_version = STR_INIT("7"),
-          .field_manager = STR_INIT("me")},
-         "DELETE",
-         "/api/v1/namespaces/demo/pods/a",
-         "application/json",
-         "{\"apiVersion\":\"v1\",\"kind\":\"DeleteOptions\",\"gracePeriodSeconds\":0,"
-         "\"preconditions\":{\"uid\":\"u\\\"1\",\"resourceVersion\":\"7\"}}"},
-        {{.verb = KUBE_DELETE, DEMO_POD, .grace_seconds = 30, .resource_version = STR_INIT("7")},
-         "DELETE",
-         "/api/v1/namespaces/demo/pods/a",
-         "application/json",
-         "{\"apiVersion\":\"v1\",\"kind\":\"DeleteOptions\",\"gracePeriodSeconds\":30,"
-         "\"preconditions\":{\"resourceVersion\":\"7\"}}"},
-    };
     start(f);
-    for (size_t i = 0; i < COUNT(cases); i++) {
+    for (size_t i = 0; i < COUNT(verb_cases); i++) {
         struct told told = {0};
-        call(f, &cases[i].call, &told);
+        call(f, &verb_cases[i].call, &told);
         const struct kube_request *request = fake_sent(&f->fake, i);
-        assert_string_equal(request->method, cases[i].method);
-        assert_str_is(request->target, cases[i].target);
-        assert_str_is(request->body, cases[i].body);
-        if (cases[i].content_type)
-            assert_string_equal(request->content_type, cases[i].content_type);
+        assert_string_equal(request->method, verb_cases[i].method);
+        assert_str_is(request->target, verb_cases[i].target);
+        assert_str_is(request->body, verb_cases[i].body);
+        if (verb_cases[i].content_type)
+            assert_string_equal(request->content_type, verb_cases[i].content_type);
         else
             assert_null(request->content_type);
         fake_answer(&f->fake, i, 200, "{\"x\":1}");

@@ -99,10 +99,11 @@ static void compare_found(struct fence *fence, const struct kube_meta *meta)
 {
     bool is_same = !str_is_set(fence->uid) || str_eq(fence->uid, meta->uid);
     bool is_gone = !is_same || str_is_set(meta->deletion_timestamp);
-    if (fence->version == 0 && !is_gone)
-        fence->version = 1; /* it stays: nothing to wait for */
-    else if (fence->version > kube_version_number(meta->resource_version))
-        fence->version = 1; /* the server is older than our write: it was restored */
+    bool stays = fence->version == 0 && !is_gone;
+    /* The server is older than our write: it was restored. */
+    bool is_restored = fence->version > kube_version_number(meta->resource_version);
+    if (stays || is_restored)
+        fence->version = 1; /* nothing to wait for */
 }
 
 static void asked(void *ctx, const struct kube_result *result)
