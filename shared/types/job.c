@@ -1,276 +1,290 @@
-/* Schema rows of a Job, with the rules of k8s.io/kubernetes pkg/apis/batch/validation and core/validation
- * that a table and small checks can say. */
+/* Schema rows of a Job, with the rules of k8s.io/kubernetes pkg/apis/batch/validation. */
 #include "types/job.h"
 
-#include "types/pod.h"
+#include "types/job_parts.h"
 
-static bool has(const struct json *object, const char *name)
-{
-    const struct json *value = json_get(object, str_from_cstr(name));
-    return value && value->type != JSON_NULL;
-}
+/* ---- podFailurePolicy ---- */
 
-static void refuse(struct err_list *errors, const struct path *path, const char *field,
-                   const struct json *value, enum err_reason reason, const char *message)
-{
-    struct path at = path_field(path, str_from_cstr(field));
-    const struct json *found = json_get(value, str_from_cstr(field));
-    err_list_add(errors, &at, found ? found->line : value->line, reason, "%s", message);
-}
+enum { FAILURE_RULES_MAX = 20, EXIT_CODES_MAX = 255, INDEXED_PARALLELISM_MAX = 100000 };
 
-/* ---- containers ---- */
+static const char *const exit_code_operators[] = {"In", "NotIn", NULL};
+static const char *const failure_actions[] = {"FailJob", "FailIndex", "Ignore", "Count", NULL};
+static const char *const condition_statuses[] = {"True", "False", "Unknown", NULL};
 
-static const struct schema env_fields[] = {
-    {.name = "name",
-     .type = SCHEMA_STRING,
-     .flags = SCHEMA_REQUIRED,
-     .format = FORMAT_ENV_NAME,
-     .text = "The name of the variable."},
-    {.name = "value", .type = SCHEMA_STRING, .flags = SCHEMA_SECRET, .text = "Its value."},
-    {.name = "valueFrom", .type = SCHEMA_OBJECT, .text = "Where its value comes from."},
-    {0},
+static const struct schema exit_code_item = {
+    .type = SCHEMA_INTEGER,
+    .min = INT32_MIN,
+    .max = INT32_MAX,
 };
-static const struct schema env_item = {.type = SCHEMA_OBJECT, .fields = env_fields};
 
-static const struct schema mount_fields[] = {
-    {.name = "name",
-     .type = SCHEMA_STRING,
-     .flags = SCHEMA_REQUIRED,
-     .format = FORMAT_DNS_LABEL,
-     .text = "The name of a volume of the pod."},
-    {.name = "mountPath",
-     .type = SCHEMA_STRING,
-     .flags = SCHEMA_REQUIRED,
-     .min_len = 1,
-     .text = "Where it is mounted."},
-    {0},
-};
-static const struct schema mount_item = {.type = SCHEMA_OBJECT, .fields = mount_fields};
-
-static const char *const pull_policies[] = {"Always", "Never", "IfNotPresent", NULL};
-
-static const struct schema container_fields[] = {
-    {.name = "name",
-     .type = SCHEMA_STRING,
-     .flags = SCHEMA_REQUIRED,
-     .format = FORMAT_DNS_LABEL,
-     .text = "The name of the container."},
-    {.name = "image",
-     .type = SCHEMA_STRING,
-     .flags = SCHEMA_REQUIRED,
-     .format = FORMAT_IMAGE,
-     .text = "The container image."},
-    {.name = "imagePullPolicy",
-     .type = SCHEMA_STRING,
-     .values = pull_policies,
-     .text = "When the image is pulled."},
-    {.name = "command", .type = SCHEMA_LIST, .item = &string_item, .text = "The command."},
-    {.name = "args", .type = SCHEMA_LIST, .item = &string_item, .text = "Its arguments."},
-    {.name = "env", .type = SCHEMA_LIST, .item = &env_item, .text = "Environment variables."},
-    {.name = "resources",
-     .type = SCHEMA_OBJECT,
-     .fields = resource_requirements_fields,
-     .check = resource_requirements_check,
-     .text = "Requests and limits."},
-    {.name = "volumeMounts",
-     .type = SCHEMA_LIST,
-     .item = &mount_item,
-     .text = "Volumes that the container sees."},
-    {0},
-};
-static const struct schema container_item = {.type = SCHEMA_OBJECT, .fields = container_fields};
-
-/* ---- pod ---- */
-
-static const struct schema volume_fields[] = {
-    {.name = "name",
-     .type = SCHEMA_STRING,
-     .flags = SCHEMA_REQUIRED,
-     .format = FORMAT_DNS_LABEL,
-     .text = "The name of the volume."},
-    {0},
-};
-static const struct schema volume_item = {.type = SCHEMA_OBJECT, .fields = volume_fields};
-
-static const char *const restart_policies[] = {"OnFailure", "Never", NULL};
-
-static bool lists_name(const struct json *list, struct str name)
-{
-    JSON_EACH (entry, list) {
-        if (str_eq(json_str(json_get(entry, STR("name"))), name))
-            return true;
-    }
-    return false;
-}
-
-static void check_mounts(const struct json *pod, const char *member, const struct path *path,
-                         struct err_list *errors)
-{
-    struct path list_at = path_field(path, str_from_cstr(member));
-    size_t index = 0;
-    JSON_EACH (container, json_get(pod, str_from_cstr(member))) {
-        struct path at = path_index(&list_at, index++),
-                    mounts_at = path_field(&at, STR("volumeMounts"));
-        size_t mount_index = 0;
-        JSON_EACH (mount, json_get(container, STR("volumeMounts"))) {
-            struct path mount_at = path_index(&mounts_at, mount_index++);
-            struct path name_at = path_field(&mount_at, STR("name"));
-            struct str name = json_str(json_get(mount, STR("name")));
-            if (!lists_name(json_get(pod, STR("volumes")), name))
-                err_list_add(errors, &name_at, mount->line, ERR_NOT_FOUND,
-                             "Not found: the pod has no volume \"%" PRIstr "\"; add it to volumes",
-                             STR_ARG(name));
-        }
-    }
-}
-
-static void check_pod(const struct schema *schema, const struct json *value,
-                      const struct path *path, struct err_list *errors)
+static void check_exit_codes(const struct schema *schema, const struct json *value,
+                             const struct path *path, struct err_list *errors)
 {
     (void)schema;
-    check_mounts(value, "initContainers", path, errors);
-    check_mounts(value, "containers", path, errors);
-    struct path list_at = path_field(path, STR("initContainers"));
-    size_t index = 0;
-    JSON_EACH (container, json_get(value, STR("initContainers"))) {
-        struct path at = path_index(&list_at, index++), name_at = path_field(&at, STR("name"));
-        struct str name = json_str(json_get(container, STR("name")));
-        if (lists_name(json_get(value, STR("containers")), name))
-            err_list_add(errors, &name_at, container->line, ERR_DUPLICATE,
-                         "Duplicate value: \"%" PRIstr "\" is the name of a container too",
-                         STR_ARG(name));
+    bool among = str_eq(job_text(value, "operator"), STR("In"));
+    int64_t code, before = INT64_MIN;
+    JSON_EACH (entry, json_get(value, STR("values"))) {
+        if (!json_int64(entry, &code))
+            continue;
+        if (code == 0 && among)
+            job_refuse(errors, path, "values", value, ERR_INVALID,
+                       "Invalid value: 0: with the operator In it would mean success; remove it");
+        if (code <= before) {
+            job_refuse(errors, path, "values", value, ERR_INVALID,
+                       "Invalid value: must be in ascending order, each code once");
+            break;
+        }
+        before = code;
     }
 }
 
-static const struct schema pod_fields[] = {
-    {.name = "containers",
+static const struct schema exit_codes_fields[] = {
+    {.name = "containerName",
+     .type = SCHEMA_STRING,
+     .format = FORMAT_DNS_LABEL,
+     .text = "The container whose exit code counts."},
+    {.name = "operator",
+     .type = SCHEMA_STRING,
+     .flags = SCHEMA_REQUIRED,
+     .values = exit_code_operators,
+     .text = "In or NotIn."},
+    {.name = "values",
      .type = SCHEMA_LIST,
      .flags = SCHEMA_REQUIRED,
      .min_len = 1,
-     .item = &container_item,
-     .list_key = "name",
-     .text = "The containers of the pod."},
-    {.name = "initContainers",
-     .type = SCHEMA_LIST,
-     .item = &container_item,
-     .list_key = "name",
-     .text = "Containers that run before."},
-    {.name = "restartPolicy",
+     .max_len = EXIT_CODES_MAX,
+     .item = &exit_code_item,
+     .text = "Exit codes."},
+    {0},
+};
+
+static const struct schema pod_condition_fields[] = {
+    {.name = "type",
      .type = SCHEMA_STRING,
      .flags = SCHEMA_REQUIRED,
-     .values = restart_policies,
-     .text = "A Job's pods need OnFailure or Never."},
-    {.name = "volumes",
-     .type = SCHEMA_LIST,
-     .item = &volume_item,
-     .list_key = "name",
-     .text = "The volumes of the pod."},
-    {.name = "nodeSelector",
-     .type = SCHEMA_MAP,
-     .key_format = FORMAT_LABEL_KEY,
-     .item = &label_map_item,
-     .text = "Labels that the node must have."},
-    {.name = "tolerations",
-     .type = SCHEMA_LIST,
-     .item = &toleration_item,
-     .text = "Taints that the pod bears."},
-    {.name = "affinity", .type = SCHEMA_OBJECT, .fields = affinity_fields, .text = "Affinity."},
-    {.name = "serviceAccountName",
+     .format = FORMAT_LABEL_KEY,
+     .text = "The type of the condition."},
+    CHOICE("status", condition_statuses),
+    {0},
+};
+static const struct schema pod_condition_item = {
+    .type = SCHEMA_OBJECT,
+    .fields = pod_condition_fields,
+};
+
+static void check_failure_rule(const struct schema *schema, const struct json *value,
+                               const struct path *path, struct err_list *errors)
+{
+    (void)schema;
+    if (job_has(value, "onExitCodes") == job_has(value, "onPodConditions"))
+        err_list_add(errors, path, value->line, ERR_REQUIRED,
+                     "Required value: exactly one of onExitCodes and onPodConditions must be set");
+}
+
+static const struct schema failure_rule_fields[] = {
+    {.name = "action",
      .type = SCHEMA_STRING,
-     .format = FORMAT_DNS_SUBDOMAIN,
-     .text = "The ServiceAccount."},
-    {.name = "activeDeadlineSeconds",
-     .type = SCHEMA_INTEGER,
-     .min = 1,
-     .max = INT32_MAX,
-     .text = "How long the pod may run."},
-    {0},
-};
-
-static const struct schema template_metadata_fields[] = {
-    {.name = "labels",
-     .type = SCHEMA_MAP,
-     .key_format = FORMAT_LABEL_KEY,
-     .item = &label_map_item,
-     .text = "Labels."},
-    {.name = "annotations",
-     .type = SCHEMA_MAP,
-     .key_format = FORMAT_LABEL_KEY,
-     .item = &string_item,
-     .text = "Annotations."},
-    {0},
-};
-
-static const struct schema pod_template_fields[] = {
-    {.name = "metadata",
-     .type = SCHEMA_OBJECT,
-     .fields = template_metadata_fields,
-     .text = "Labels and annotations of the pods."},
-    {.name = "spec",
-     .type = SCHEMA_OBJECT,
      .flags = SCHEMA_REQUIRED,
-     .fields = pod_fields,
-     .check = check_pod,
-     .text = "The pod."},
+     .values = failure_actions,
+     .text = "What the failure means."},
+    {.name = "onExitCodes",
+     .type = SCHEMA_OBJECT,
+     .fields = exit_codes_fields,
+     .check = check_exit_codes,
+     .text = "Exit codes that the rule is about."},
+    {.name = "onPodConditions",
+     .type = SCHEMA_LIST,
+     .max_len = FAILURE_RULES_MAX,
+     .item = &pod_condition_item,
+     .text = "Conditions of the pod that the rule is about."},
+    {0},
+};
+static const struct schema failure_rule_item = {
+    .type = SCHEMA_OBJECT,
+    .fields = failure_rule_fields,
+    .check = check_failure_rule,
+};
+static const struct schema failure_policy_fields[] = {
+    {.name = "rules",
+     .type = SCHEMA_LIST,
+     .max_len = FAILURE_RULES_MAX,
+     .item = &failure_rule_item,
+     .text = "Rules in order."},
     {0},
 };
 
-/* ---- Job ---- */
+/* A rule against what is beside it: the Job and its containers. */
+static void check_rule_in_job(const struct json *job, const struct json *rule,
+                              const struct path *at, struct err_list *errors)
+{
+    const struct json *pod = json_path(job, "template", "spec", NULL);
+    const struct json *codes = json_get(rule, STR("onExitCodes"));
+    struct str container = job_text(codes, "containerName");
+    struct path codes_at = path_field(at, STR("onExitCodes"));
+    if (container.len > 0 && !job_lists_name(json_get(pod, STR("containers")), container) &&
+        !job_lists_name(json_get(pod, STR("initContainers")), container))
+        job_refuse(errors, &codes_at, "containerName", codes, ERR_NOT_FOUND,
+                   "Not found: the pod has no container \"%" PRIstr "\"", STR_ARG(container));
+    if (str_eq(job_text(rule, "action"), STR("FailIndex")) && !job_has(job, "backoffLimitPerIndex"))
+        job_refuse(errors, at, "action", rule, ERR_INVALID,
+                   "Invalid value: \"FailIndex\": the Job has no backoffLimitPerIndex");
+}
 
-static const char *const completion_modes[] = {"NonIndexed", "Indexed", NULL};
+static void check_failure_policy(const struct json *job, const struct path *path,
+                                 struct err_list *errors)
+{
+    if (!job_has(job, "podFailurePolicy"))
+        return;
+    if (!str_eq(job_text(json_path(job, "template", "spec", NULL), "restartPolicy"), STR("Never")))
+        job_refuse(errors, path, "podFailurePolicy", job, ERR_INVALID,
+                   "Invalid value: needs template.spec.restartPolicy Never");
+    struct path policy = path_field(path, STR("podFailurePolicy"));
+    struct path rules = path_field(&policy, STR("rules"));
+    size_t index = 0;
+    JSON_EACH (rule, json_path(job, "podFailurePolicy", "rules", NULL)) {
+        struct path at = path_index(&rules, index++);
+        check_rule_in_job(job, rule, &at, errors);
+    }
+    if (job_has(job, "podReplacementPolicy") &&
+        !str_eq(job_text(job, "podReplacementPolicy"), STR("Failed")))
+        job_refuse(errors, path, "podReplacementPolicy", job, ERR_INVALID,
+                   "Invalid value: must be Failed beside a podFailurePolicy");
+}
+
+/* ---- Indexed Jobs ---- */
+
+static void check_success_rule(const struct schema *schema, const struct json *value,
+                               const struct path *path, struct err_list *errors)
+{
+    (void)schema;
+    if (!job_has(value, "succeededIndexes") && !job_has(value, "succeededCount"))
+        err_list_add(errors, path, value->line, ERR_REQUIRED,
+                     "Required value: succeededIndexes or succeededCount must be set");
+}
+
+static const struct schema success_rule_fields[] = {
+    KNOWN_OF("succeededIndexes", SCHEMA_STRING),
+    INTEGER_FROM("succeededCount", 1, INT32_MAX),
+    {0},
+};
+static const struct schema success_rule_item = {
+    .type = SCHEMA_OBJECT,
+    .fields = success_rule_fields,
+    .check = check_success_rule,
+};
+static const struct schema success_policy_fields[] = {
+    {.name = "rules",
+     .type = SCHEMA_LIST,
+     .flags = SCHEMA_REQUIRED,
+     .min_len = 1,
+     .max_len = FAILURE_RULES_MAX,
+     .item = &success_rule_item,
+     .text = "Rules in order."},
+    {0},
+};
+
+static void check_indexed(const struct json *job, const struct path *path, struct err_list *errors)
+{
+    int64_t parallelism;
+    if (job_has(job, "parallelism") && !job_has(job, "completions"))
+        job_refuse(errors, path, "completions", job, ERR_REQUIRED,
+                   "Required value: an Indexed Job needs it");
+    if (json_int64(json_get(job, STR("parallelism")), &parallelism) &&
+        parallelism > INDEXED_PARALLELISM_MAX)
+        job_refuse(errors, path, "parallelism", job, ERR_INVALID,
+                   "Invalid value: an Indexed Job may have at most %d", INDEXED_PARALLELISM_MAX);
+}
+
+static void check_indexes(const struct json *job, const struct path *path, struct err_list *errors)
+{
+    static const char *const members[] = {"backoffLimitPerIndex", "successPolicy", NULL};
+    bool indexed = str_eq(job_text(job, "completionMode"), STR("Indexed"));
+    if (indexed)
+        check_indexed(job, path, errors);
+    for (const char *const *m = members; *m && !indexed; m++) {
+        if (job_has(job, *m))
+            job_refuse(errors, path, *m, job, ERR_INVALID,
+                       "Invalid value: needs the completionMode Indexed");
+    }
+    int64_t failed, completions;
+    if (!json_int64(json_get(job, STR("maxFailedIndexes")), &failed))
+        return;
+    if (!job_has(job, "backoffLimitPerIndex"))
+        job_refuse(errors, path, "backoffLimitPerIndex", job, ERR_REQUIRED,
+                   "Required value: maxFailedIndexes needs it");
+    if (json_int64(json_get(job, STR("completions")), &completions) && failed > completions)
+        job_refuse(errors, path, "maxFailedIndexes", job, ERR_INVALID,
+                   "Invalid value: must not be more than completions");
+}
+
+/* ---- The Job ---- */
+
+/* What a Job may have, but not one of a step. */
+static void check_use(const struct json *job, const struct path *path, struct err_list *errors)
+{
+    if (job_has(job, "ttlSecondsAfterFinished"))
+        job_refuse(errors, path, "ttlSecondsAfterFinished", job, ERR_FORBIDDEN,
+                   "Forbidden: the Job would vanish with its result, and the step might run again; "
+                   "the flow's executionPolicy.ttlSecondsAfterFinished removes it with the flow");
+    if (job_has(job, "selector") || json_bool(json_get(job, STR("manualSelector")), false))
+        job_refuse(errors, path, job_has(job, "selector") ? "selector" : "manualSelector", job,
+                   ERR_FORBIDDEN, "Forbidden: the apiserver makes a Job's selector itself");
+    if (json_bool(json_get(job, STR("suspend")), false))
+        job_refuse(errors, path, "suspend", job, ERR_FORBIDDEN,
+                   "Forbidden: a suspended Job would never end; suspend the flow by "
+                   "executionPolicy.suspend, or make it wait by a Manual step");
+}
 
 static void check_job(const struct schema *schema, const struct json *value,
                       const struct path *path, struct err_list *errors)
 {
     (void)schema;
-    if (has(value, "ttlSecondsAfterFinished"))
-        refuse(errors, path, "ttlSecondsAfterFinished", value, ERR_FORBIDDEN,
-               "Forbidden: the Job would vanish with its result, and the step might run again; the "
-               "flow's executionPolicy.ttlSecondsAfterFinished removes it with the flow");
-    if (has(value, "selector") || json_bool(json_get(value, STR("manualSelector")), false))
-        refuse(errors, path, has(value, "selector") ? "selector" : "manualSelector", value,
-               ERR_FORBIDDEN, "Forbidden: the apiserver makes a Job's selector itself");
-    if (json_bool(json_get(value, STR("suspend")), false))
-        refuse(errors, path, "suspend", value, ERR_FORBIDDEN,
-               "Forbidden: a suspended Job would never end; suspend the flow by "
-               "executionPolicy.suspend, or make it wait by a Manual step");
-    bool indexed = str_eq(json_str(json_get(value, STR("completionMode"))), STR("Indexed"));
-    if (indexed && !has(value, "completions"))
-        refuse(errors, path, "completions", value, ERR_REQUIRED,
-               "Required value: an Indexed Job needs it");
-    const struct json *pod = json_path(value, "template", "spec", NULL);
-    if (has(value, "podFailurePolicy") &&
-        !str_eq(json_str(json_get(pod, STR("restartPolicy"))), STR("Never")))
-        refuse(errors, path, "podFailurePolicy", value, ERR_INVALID,
-               "Invalid value: needs template.spec.restartPolicy Never");
+    check_use(value, path, errors);
+    check_indexes(value, path, errors);
+    check_failure_policy(value, path, errors);
+    struct str manager = job_text(value, "managedBy");
+    if (manager.len > 0 && str_find(manager, '/') < 0)
+        job_refuse(errors, path, "managedBy", value, ERR_INVALID,
+                   "Invalid value: \"%" PRIstr "\": must be a name with a domain before it, such "
+                   "as example.com/name",
+                   STR_ARG(str_sub(manager, 0, 63)));
 }
 
-#define COUNT_ROW(field, words)                                                 \
-    {                                                                           \
-        .name = field, .type = SCHEMA_INTEGER, .max = INT32_MAX, .text = words, \
-    }
+static const char *const completion_modes[] = {"NonIndexed", "Indexed", NULL};
+static const char *const replacement_policies[] = {"TerminatingOrFailed", "Failed", NULL};
 
 static const struct schema job_spec_fields[] = {
     {.name = "template",
      .type = SCHEMA_OBJECT,
      .flags = SCHEMA_REQUIRED,
-     .fields = pod_template_fields,
+     .fields = job_pod_template_fields,
      .text = "The pods of the Job."},
-    COUNT_ROW("parallelism", "How many pods run at once."),
-    COUNT_ROW("completions", "How many pods must succeed."),
-    COUNT_ROW("backoffLimit", "How many pods may fail."),
-    {.name = "activeDeadlineSeconds",
-     .type = SCHEMA_INTEGER,
-     .min = 1,
-     .max = INT32_MAX,
-     .text = "How long the Job may run."},
-    {.name = "completionMode",
+    INTEGER_FROM("parallelism", 0, INT32_MAX),
+    INTEGER_FROM("completions", 0, INT32_MAX),
+    INTEGER_FROM("backoffLimit", 0, INT32_MAX),
+    INTEGER_FROM("backoffLimitPerIndex", 0, INT32_MAX),
+    INTEGER_FROM("maxFailedIndexes", 0, INT32_MAX),
+    INTEGER_FROM("activeDeadlineSeconds", 0, INT64_MAX),
+    CHOICE("completionMode", completion_modes),
+    CHOICE("podReplacementPolicy", replacement_policies),
+    KNOWN_OF("suspend", SCHEMA_BOOLEAN),
+    KNOWN_OF("manualSelector", SCHEMA_BOOLEAN),
+    {.name = "managedBy",
      .type = SCHEMA_STRING,
-     .values = completion_modes,
-     .text = "Whether pods have an index."},
-    {.name = "suspend", .type = SCHEMA_BOOLEAN, .text = "Whether the Job waits."},
-    {.name = "manualSelector", .type = SCHEMA_BOOLEAN, .text = "Not for Jobs of flows."},
-    {.name = "podFailurePolicy", .type = SCHEMA_OBJECT, .text = "What failures of pods mean."},
+     .max_len = 63,
+     .format = FORMAT_LABEL_KEY,
+     .text = "Another controller."},
+    KNOWN("selector"),
+    KNOWN("ttlSecondsAfterFinished"),
+    KNOWN("scheduling"),
+    {.name = "podFailurePolicy",
+     .type = SCHEMA_OBJECT,
+     .fields = failure_policy_fields,
+     .text = "What failures of pods mean."},
+    {.name = "successPolicy",
+     .type = SCHEMA_OBJECT,
+     .fields = success_policy_fields,
+     .text = "When an Indexed Job has succeeded."},
     {0},
 };
 
@@ -278,14 +292,11 @@ static const char *const job_versions[] = {"batch/v1", NULL};
 static const char *const job_kinds[] = {"Job", NULL};
 
 static const struct schema job_fields[] = {
-    {.name = "apiVersion",
-     .type = SCHEMA_STRING,
-     .values = job_versions,
-     .text = "batch/v1, also when absent."},
-    {.name = "kind", .type = SCHEMA_STRING, .values = job_kinds, .text = "Job, also when absent."},
+    CHOICE("apiVersion", job_versions),
+    CHOICE("kind", job_kinds),
     {.name = "metadata",
      .type = SCHEMA_OBJECT,
-     .fields = template_metadata_fields,
+     .fields = job_metadata_fields,
      .text = "Labels and annotations of the Job; its name is made from flow and step."},
     {.name = "spec",
      .type = SCHEMA_OBJECT,
@@ -293,6 +304,7 @@ static const struct schema job_fields[] = {
      .fields = job_spec_fields,
      .check = check_job,
      .text = "The Job's spec."},
+    KNOWN("status"),
     {0},
 };
 const struct schema job_template_schema = {.type = SCHEMA_OBJECT, .fields = job_fields};

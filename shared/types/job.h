@@ -1,7 +1,7 @@
 /*
  * The Job of a step's template (k8s.io/api/batch/v1), as far as admission checks it: what the apiserver
  * would refuse when the controller creates the Job, when it is too late to tell the user. Fields that are
- * not in the table are passed on as they are.
+ * not in the table are passed on as they are. e2e/testdata/templates compares it with an apiserver.
  */
 #ifndef TYPES_JOB_H
 #define TYPES_JOB_H

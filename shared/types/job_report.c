@@ -1,0 +1,66 @@
+/* What the checks of a Job's parts share. */
+#include "types/job_parts.h"
+
+#include <stdio.h>
+
+bool job_has(const struct json *object, const char *name)
+{
+    const struct json *value = json_get(object, str_from_cstr(name));
+    return value && value->type != JSON_NULL;
+}
+
+struct str job_text(const struct json *object, const char *name)
+{
+    return json_str(json_get(object, str_from_cstr(name)));
+}
+
+void job_refuse(struct err_list *errors, const struct path *path, const char *field,
+                const struct json *value, enum err_reason reason, const char *fmt, ...)
+{
+    char message[512];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(message, sizeof(message), fmt, args);
+    va_end(args);
+    struct path at = path_field(path, str_from_cstr(field));
+    const struct json *found = json_get(value, str_from_cstr(field));
+    err_list_add(errors, &at, found ? found->line : value->line, reason, "%s", message);
+}
+
+size_t job_count_set(const struct json *object, const char *const *others)
+{
+    size_t count = 0;
+    JSON_EACH (member, object) {
+        const char *const *other = others;
+        while (other && *other && !str_eq_cstr(json_key(member), *other))
+            other++;
+        count += member->type != JSON_NULL && (!other || !*other);
+    }
+    return count;
+}
+
+bool job_lists_name(const struct json *list, struct str name)
+{
+    JSON_EACH (entry, list) {
+        if (str_eq(job_text(entry, "name"), name))
+            return true;
+    }
+    return false;
+}
+
+void job_check_relative(const struct json *object, const char *field, const struct path *path,
+                        struct err_list *errors)
+{
+    struct str part, rest = job_text(object, field);
+    if (str_starts_with(rest, STR("/"))) {
+        job_refuse(errors, path, field, object, ERR_INVALID,
+                   "Invalid value: must be a path below the volume, without / at its beginning");
+        return;
+    }
+    while (str_is_set(rest)) {
+        str_cut(rest, '/', &part, &rest);
+        if (str_eq(part, STR("..")))
+            job_refuse(errors, path, field, object, ERR_INVALID,
+                       "Invalid value: must not lead out of the volume by \"..\"");
+    }
+}
