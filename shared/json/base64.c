@@ -1,4 +1,4 @@
-/* Writing base64. */
+/* Writing and reading base64. */
 #include "json/base64.h"
 
 void base64_write(struct buf *buf, struct str data)
@@ -23,4 +23,51 @@ void base64_write(struct buf *buf, struct str data)
         to += 4;
         buf->len += 4;
     }
+}
+
+/* The value of a letter, or -1. */
+static int value_of(char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (c >= '0' && c <= '9')
+        return c - '0' + 52;
+    return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+bool base64_read(struct buf *buf, struct str text)
+{
+    uint32_t group = 0;
+    size_t letters = 0, padding = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+        if (c == '\n' || c == '\r')
+            continue;
+        int value = value_of(c);
+        if (c == '=')
+            padding++;
+        else if (value < 0 || padding > 0)
+            return false;
+        else
+            letters++;
+        if (padding > 0)
+            continue;
+        group = group << 6 | (uint32_t)value;
+        if (letters % 4 != 0)
+            continue;
+        buf_put_char(buf, (char)(group >> 16));
+        buf_put_char(buf, (char)(group >> 8));
+        buf_put_char(buf, (char)group);
+        group = 0;
+    }
+    size_t last = letters % 4;
+    if (last == 1 || padding != (last ? 4 - last : 0))
+        return false;
+    if (last >= 2)
+        buf_put_char(buf, (char)(group >> (last == 2 ? 4 : 10)));
+    if (last == 3)
+        buf_put_char(buf, (char)(group >> 2));
+    return true;
 }

@@ -9,4 +9,8 @@
 /* Failure is the buffer's. `data` must not be the buffer's own content. */
 void base64_write(struct buf *buf, struct str data);
 
+/* Appends what `text` stands for; line ends in it are passed over, as Go's decoder does. False when it is
+ * no base64; *buf then holds a part. Failure of memory is the buffer's. */
+bool base64_read(struct buf *buf, struct str text);
+
 #endif
