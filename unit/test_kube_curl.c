@@ -638,6 +638,13 @@ static void a_client_certificate_is_shown_and_changes_with_the_connection(void *
     f->identity.identity.version++;
     ask(f, &request, &got);
     assert_string_equal(got.body, "GET /x 2.1 bob|");
+    /* Read while it was being replaced: certificate and key are looked at again. */
+    f->identity.identity.key = str_from_cstr(alice.key);
+    f->identity.identity.version++;
+    ask(f, &request, &got);
+    assert_int_equal(got.failure, KUBE_NOT_SENT);
+    assert_int_equal(f->identity.refused, 1);
+    assert_int_equal(f->identity.refused_version, 3);
 }
 
 static void requests_wait_for_an_identity_that_is_being_fetched(void **state)

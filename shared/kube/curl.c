@@ -574,7 +574,8 @@ static void end_by_curl(struct kube_exchange *exchange, CURLcode code)
     curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &retry_after_s);
     memcpy(error, exchange->slot->error, sizeof(error));
     struct kube_identity_source *source = exchange->owner->config.identity;
-    if (code == CURLE_OK && status == UNAUTHORISED && source)
+    /* A certificate and a key that do not fit were read between two writes of who rotates them. */
+    if (source && (code == CURLE_SSL_CERTPROBLEM || (code == CURLE_OK && status == UNAUTHORISED)))
         source->refused(source, exchange->identity_version);
     struct kube_response response = {
         .failure = failure_of(exchange, code),
