@@ -639,7 +639,7 @@ static void a_client_certificate_is_shown_and_changes_with_the_connection(void *
     ask(f, &request, &got);
     assert_string_equal(got.body, "GET /x 2.1 bob|");
     /* Read while it was being replaced: certificate and key are looked at again. */
-    f->identity.identity.key = str_from_cstr(alice.key);
+    f->identity.identity.cert = str_from_cstr(alice.cert);
     f->identity.identity.version++;
     ask(f, &request, &got);
     assert_int_equal(got.failure, KUBE_NOT_SENT);
