@@ -623,11 +623,12 @@ static void a_new_token_is_used_at_once_and_a_refused_one_is_told(void **state)
 static void a_client_certificate_is_shown_and_changes_with_the_connection(void **state)
 {
     struct fixture *f = *state;
-    struct cert_pem alice, bob;
+    struct cert_pem alice, bob, carol;
     struct kube_request request = get_of("/x");
     struct got got;
     cert_pem_make(&alice, "alice", time(NULL), 10);
     cert_pem_make(&bob, "bob", time(NULL), 10);
+    cert_pem_make(&carol, "carol", time(NULL), 10);
     f->identity.identity.cert = str_from_cstr(alice.cert);
     f->identity.identity.key = str_from_cstr(alice.key);
     start(f);
@@ -639,7 +640,7 @@ static void a_client_certificate_is_shown_and_changes_with_the_connection(void *
     ask(f, &request, &got);
     assert_string_equal(got.body, "GET /x 2.1 bob|");
     /* Read while it was being replaced: certificate and key are looked at again. */
-    f->identity.identity.cert = str_from_cstr(alice.cert);
+    f->identity.identity.cert = str_from_cstr(carol.cert);
     f->identity.identity.version++;
     ask(f, &request, &got);
     assert_int_equal(got.failure, KUBE_NOT_SENT);
