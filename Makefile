@@ -201,6 +201,17 @@ fuzz: build/fuzz/fuzz_$(FUZZ) ## fuzzes one target: FUZZ=name SECONDS=n
 	@build/fuzz/fuzz_$(FUZZ) -max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=2048 \
 		-artifact_prefix=build/fuzz/ build/fuzz/corpus/$(FUZZ) unit/fuzz/corpus/$(FUZZ)
 
+# ---- Benchmarks ----------------------------------------------------------------------------------
+
+FLOW_TIME := build/release/flow-time
+$(FLOW_TIME): build/release/hack/flow-time/main.o build/release/libcore.a
+	@echo "  LINK    $@"
+	@$(CC) $(LDFLAGS_release) -pthread -o $@ $^ $(CORE_LIBS) $(MALLOC_LIBS_release)
+
+.PHONY: bench-lint
+bench-lint: $(FLOW_TIME) all ## lint on a flow of 10,000 steps and 100,000 edges: STEPS=n EDGES=n
+	@STEPS="$(STEPS)" EDGES="$(EDGES)" hack/bench-lint $(FLOW_TIME)
+
 # ---- Generated files and checks ------------------------------------------------------------------
 
 GENERATE := build/release/generate

@@ -156,6 +156,20 @@ static void check_ancestors(const struct oracle *oracle, const struct dag_ancest
     }
 }
 
+/* Also in graphs with cycles, whatever is asked for first. */
+static void check_search(struct arena *arena, const struct oracle *oracle, const struct dag *dag)
+{
+    struct dag_search search;
+    assert_true(dag_search_init(&search, arena, dag));
+    for (int round = 0; round < 2; round++) {
+        for (uint32_t step = oracle->count; step-- > 0;) {
+            for (uint32_t other = 0; other < oracle->count; other++)
+                assert_int_equal(dag_search_is_ancestor(&search, step, other),
+                                 oracle->distance[step][other] > 0);
+        }
+    }
+}
+
 static void check_reverse(const struct dag *dag, const struct dag *reversed)
 {
     assert_int_equal(reversed->count, dag->count);
@@ -188,6 +202,7 @@ static void check_all(struct arena *arena, uint32_t count, const struct dag_edge
     struct dag_ancestors ancestors;
     assert_true(dag_ancestors(arena, &dag, order, ordered, &ancestors));
     check_ancestors(&oracle, &ancestors, order, ordered);
+    check_search(arena, &oracle, &dag);
 }
 
 /* ---- Tests ---- */
@@ -520,11 +535,13 @@ static bool do_all_in(const struct mem *mem, void *ctx)
     struct dag dag, reversed;
     struct dag_cycles cycles;
     struct dag_ancestors ancestors;
+    struct dag_search search;
     uint32_t order[8], ordered;
     bool succeeded = dag_build(&arena, 8, edges, 7, &dag) && dag_cycles(&arena, &dag, &cycles) &&
                      dag_reverse(&arena, &dag, &reversed) &&
                      dag_order(&arena, &dag, order, &ordered) &&
-                     dag_ancestors(&arena, &dag, order, ordered, &ancestors);
+                     dag_ancestors(&arena, &dag, order, ordered, &ancestors) &&
+                     dag_search_init(&search, &arena, &dag);
     if (succeeded) {
         assert_int_equal(cycles.count, 2);
         assert_int_equal(ordered, 2);

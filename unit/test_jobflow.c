@@ -2,6 +2,7 @@
 #include "policy/jobflow.h"
 #include "policy/policy.h"
 #include "types/jobflow.h"
+#include "unit/findings.h"
 #include "unit/support.h"
 #include "json/yaml.h"
 
@@ -210,6 +211,16 @@ static void the_template_of_each_type_is_checked(void **state)
          "  steps: [{name: a, type: Performer, template: {spec: {avsAddress: x, image: 'i:1', "
          "hardwareRequirements: {gpuType: nvidia-a1000}}}}]\n",
          "spec.steps[0].template.spec.hardwareRequirements.gpuType", ERR_NOT_SUPPORTED, "catalog"},
+        {"a Performer step with an error in a field of the Performer",
+         "  steps: [{name: a, type: Performer, template: {spec: {avsAddress: x, image: '-'}}}]\n",
+         "spec.steps[0].template.spec.image", ERR_INVALID, "image reference"},
+        {"a Performer step without a spec",
+         "  steps: [{name: a, type: Performer, template: {kind: Performer}}]\n",
+         "spec.steps[0].template.spec", ERR_REQUIRED, "What is wanted."},
+        {"a Performer step whose template is a Job",
+         "  steps: [{name: a, type: Performer, template: {kind: Job, spec: {avsAddress: x, image: "
+         "'i:1'}}}]\n",
+         "spec.steps[0].template.kind", ERR_NOT_SUPPORTED, "must be \"Performer\""},
         {"a Performer step without a template", "  steps: [{name: a, type: Performer}]\n",
          "spec.steps[0].template", ERR_REQUIRED, "a Performer"},
     };
@@ -268,6 +279,26 @@ static void references_are_checked(void **state)
          "  steps:\n  - {name: a, inputs: {parameters: [{name: PW, valueFrom: {secretKeyRef: "
          "{name: s,"
          " key: k}}}]}, template: " ARGS("'$(PW)'") "}\n",
+         NULL, 0, NULL},
+#define SECRET_PW "inputs: {parameters: [{name: PW, valueFrom: {secretKeyRef: {name: s, key: k}}}]}"
+        {"a secret in a condition",
+         "  steps:\n  - {name: a, when: \"parameters.PW == 'x'\", " SECRET_PW ", template: " JOB
+         "}\n",
+         "spec.steps[0].when", ERR_FORBIDDEN, "does not read"},
+        {"a secret beside a variable of its name",
+         "  steps:\n  - {name: a, " SECRET_PW
+         ", template: {spec: {template: {spec: {restartPolicy: "
+         "Never, containers: [{name: m, image: i, env: [{name: PW}]}]}}}}}\n",
+         "spec.steps[0].inputs.parameters[0].name", ERR_DUPLICATE, "rename one"},
+        {"a secret of a Performer",
+         "  steps:\n  - {name: a, type: Performer, " SECRET_PW
+         ", template: {spec: {avsAddress: x, image: 'i:1'}}}\n",
+         "spec.steps[0].inputs.parameters[0]", ERR_FORBIDDEN, "config.environmentFrom"},
+        {"the flow's parameter in an input beside a secret of its name",
+         "  parameters: [{name: PW, value: x}]\n"
+         "  steps:\n  - {name: a, inputs: {parameters: [{name: PW, valueFrom: {secretKeyRef: "
+         "{name: "
+         "s, key: k}}}, {name: other, value: '{{parameters.PW}}'}]}, template: " JOB "}\n",
          NULL, 0, NULL},
         {"a parameter with two sources",
          "  steps:\n  - {name: a, inputs: {parameters: [{name: p, value: x, valueFrom: "
@@ -362,6 +393,241 @@ static void the_policy_of_a_flow_is_checked(void **state)
     CHECK_CASES(cases);
 }
 
+/* ---- Size ---- */
+
+/* `count` steps, each after the one before; the step `extra` has more members. */
+static struct str chain(struct arena *arena, size_t count, size_t extra, const char *members)
+{
+    struct buf text;
+    buf_init(&text, arena_mem(arena), 64 * 1024 * 1024);
+    buf_put(&text, STR("{\"apiVersion\": \"workflow.kube-zen.io/v1alpha1\", \"kind\": \"JobFlow\", "
+                       "\"metadata\": {\"name\": \"f\"}, \"spec\": {\"steps\": ["));
+    for (size_t i = 0; i < count; i++) {
+        buf_printf(&text, "%s{\"name\": \"s%zu\", \"type\": \"Manual\"", i ? "," : "", i);
+        if (i > 0)
+            buf_printf(&text, ", \"dependencies\": [\"s%zu\"]", i - 1);
+        buf_printf(&text, "%s}", i == extra ? members : "");
+    }
+    buf_put(&text, STR("]}}"));
+    assert_false(buf_failed(&text));
+    return buf_str(&text);
+}
+
+static void judge_chain(struct judged *j, size_t max_steps, size_t count, size_t extra,
+                        const char *members)
+{
+    static const struct json_limits limits = {.max_depth = 64, .max_values = 8 * 1000 * 1000};
+    struct err err;
+    judged_init(j);
+    j->subject.max_steps = max_steps;
+    j->subject.object =
+        json_read(&j->arena, chain(&j->arena, count, extra, members), &limits, &err);
+    assert_non_null(j->subject.object);
+    judge(j);
+}
+
+static void the_number_of_steps_is_limited(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t max, count;
+        const char *message; /* NULL when it is good */
+    } rows[] = {
+        {0, 2000, NULL},      {0, 2001, "Too many: 2001: a flow may have at most 2000 steps"},
+        {3, 3, NULL},         {3, 4, "Too many: 4: a flow may have at most 3 steps"},
+        {20000, 10000, NULL},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct judged j;
+        judge_chain(&j, rows[i].max, rows[i].count, SIZE_MAX, "");
+        const struct finding expected[] = {{ERR_TOO_MANY, "spec.steps", rows[i].message}, {0}};
+        findings_assert(&j.findings.errors, rows[i].message ? expected : &expected[1], "a chain");
+        judged_done(&j);
+    }
+}
+
+/* Also where a row of bits for each step would take too much memory. */
+static void ancestors_are_known_in_flows_of_any_size(void **state)
+{
+    (void)state;
+    static const size_t counts[] = {100, 25000};
+    for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+        struct judged j;
+        judge_chain(&j, 30000, counts[i], 50, ", \"when\": \"steps.s0.phase == 'Succeeded'\"");
+        findings_assert(&j.findings.errors, (const struct finding[]){{0}}, "an ancestor");
+        judged_done(&j);
+        judge_chain(&j, 30000, counts[i], 50, ", \"when\": \"steps.s51.phase == 'Succeeded'\"");
+        findings_assert(
+            &j.findings.errors,
+            (const struct finding[]){{ERR_INVALID, "spec.steps[50].when", "column 7"}, {0}},
+            "a descendant");
+        judged_done(&j);
+    }
+}
+
+/* ---- Cycles ---- */
+
+static void ten_cycles_are_named_and_the_rest_counted(void **state)
+{
+    (void)state;
+    struct judged j;
+    judged_init(&j);
+    struct buf text;
+    buf_init(&text, arena_mem(&j.arena), 64 * 1024);
+    buf_put(&text, STR(HEAD "  steps:\n"));
+    for (int i = 0; i < 12; i++)
+        buf_printf(&text,
+                   "  - {name: a%d, type: Manual, dependencies: [b%d]}\n"
+                   "  - {name: b%d, type: Manual, dependencies: [a%d]}\n",
+                   i, i, i, i);
+    buf_put_char(&text, '\0');
+    j.subject.object = read_yaml(&j.arena, text.ptr);
+    judge(&j);
+    assert_int_equal(j.findings.errors.count, 11);
+    size_t index = 0;
+    for (const struct err_item *e = j.findings.errors.first; e->next; e = e->next) {
+        char path[64];
+        snprintf(path, sizeof(path), "cycle: a%zu → b%zu → a%zu: remove one", index, index, index);
+        assert_str_is(e->field, "spec.steps");
+        assert_true(contains(e->message, path));
+        assert_int_equal(e->line, 6 + 2 * index);
+        index++;
+        if (!e->next->next)
+            assert_str_is(e->next->message, "Too many: 2 more cycles are not listed");
+    }
+    judged_done(&j);
+}
+
+static void a_long_cycle_is_shown_by_its_ends(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t count;
+        const char *part;
+    } rows[] = {
+        {64, "s0 → s63 → s62 → s61 → s60"},
+        {64, "s3 → s2 → s1 → s0: remove"},
+        {100, "s70 → s69 → … 36 more … → s32 → s31"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct judged j;
+        char members[64];
+        snprintf(members, sizeof(members), ", \"dependencies\": [\"s%zu\"]", rows[i].count - 1);
+        judge_chain(&j, 0, rows[i].count, 0, members);
+        assert_int_equal(j.findings.errors.count, 1);
+        if (!contains(j.findings.errors.first->message, rows[i].part))
+            fail_msg("%" PRIstr, STR_ARG(j.findings.errors.first->message));
+        judged_done(&j);
+    }
+}
+
+/* ---- Changes ---- */
+
+#define STORED                                                                        \
+    "apiVersion: workflow.kube-zen.io/v1alpha1\nkind: JobFlow\nmetadata: {name: f}\n" \
+    "spec:\n  executionPolicy: {priority: low, backoffLimit: 3}\n"                    \
+    "  parameters: [{name: p, value: x}]\n  steps:\n  - {name: a, template: " JOB "}\n"
+
+static void a_flow_that_has_started_keeps_its_steps(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *phase, *spec;
+        struct finding errors[3];
+    } rows[] = {
+        {"Running",
+         "  executionPolicy: {priority: low, backoffLimit: 3, suspend: true, parallelism: "
+         "2, ttlSecondsAfterFinished: 5, activeDeadlineSeconds: 9, suspendMode: Kill}\n"
+         "  parameters: [{name: p, value: x}]\n  steps:\n  - {name: a, template: " JOB "}\n",
+         {{0}}},
+        {"Running",
+         "  executionPolicy: {priority: high, backoffLimit: 3}\n"
+         "  parameters: [{name: p, value: z}]\n  steps:\n  - {name: a, template: " JOB "}\n",
+         {{ERR_FORBIDDEN, "spec.parameters", "has started"},
+          {ERR_FORBIDDEN, "spec.executionPolicy.priority", "has started"}}},
+        {"Succeeded",
+         "  executionPolicy: {priority: low, backoffLimit: 3}\n"
+         "  parameters: [{name: p, value: x}]\n  steps:\n"
+         "  - {name: a, type: Manual}\n",
+         {{ERR_FORBIDDEN, "spec.steps", "create another flow"}}},
+        {"Paused",
+         "  executionPolicy: {priority: low, backoffLimit: 3, concurrencyGroup: g}\n"
+         "  parameters: [{name: p, value: x}]\n  steps:\n  - {name: a, template: " JOB
+         "}\n  finally: [{name: z, template: " JOB "}]\n",
+         {{ERR_FORBIDDEN, "spec.finally", "cannot be added"},
+          {ERR_FORBIDDEN, "spec.executionPolicy.concurrencyGroup", "cannot be added"}}},
+        {"Pending", "  steps:\n  - {name: b, template: " JOB "}\n", {{0}}},
+        {NULL, "  steps:\n  - {name: b, template: " JOB "}\n", {{0}}},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct judged j;
+        judged_init(&j);
+        const char *phase = rows[i].phase;
+        struct str before = arena_printf(&j.arena, STORED "%s%s%s", phase ? "status: {phase: " : "",
+                                         phase ? phase : "", phase ? "}\n" : "");
+        struct str after = arena_printf(&j.arena, HEAD "%s", rows[i].spec);
+        struct json *stored = read_yaml(&j.arena, before.ptr);
+        assert_true(schema_default(jobflow_kind.schema, stored, &j.arena));
+        j.subject.object = read_yaml(&j.arena, after.ptr);
+        j.subject.before = stored;
+        j.subject.operation = POLICY_UPDATE;
+        judge(&j);
+        findings_assert(&j.findings.errors, rows[i].errors, rows[i].spec);
+        judged_done(&j);
+    }
+}
+
+/* ---- Memory ---- */
+
+static bool judge_all(const struct mem *mem, void *ctx)
+{
+    const struct catalog *catalog = ctx;
+    struct arena reading, arena;
+    arena_init(&reading, mem_system(), 64 * 1024, 16 * 1024 * 1024);
+    arena_init(&arena, mem, 64, 16 * 1024 * 1024);
+    struct policy_object subject = {
+        .kind = &jobflow_kind,
+        .operation = POLICY_CREATE,
+        .object = read_yaml(
+            &reading, HEAD
+            "  parameters: [{name: p, value: x}]\n"
+            "  steps:\n  - {name: a, outputs: {parameters: [{name: num, valueFrom: {jsonPath: "
+            "$.a}}], artifacts: [{name: o, path: /o}]}, template: " JOB "}\n"
+            "  - {name: b, dependencies: [a, a, x], when: \"steps.a.outputs.num > 1\", inputs: "
+            "{artifacts: [{name: o, path: /o, from: a}]}, template: " ARGS(
+                "'{{parameters.q}}'") "}\n"
+                                      "  - {name: c, dependencies: [d], template: " JOB "}\n"
+                                      "  - {name: d, type: Performer, dependencies: [c], "
+                                      "template: {spec: {avsAddress: "
+                                      "x, image: '-'}}}\n"),
+        .user = STR("u"),
+        .request_uid = STR("1"),
+        .catalog = catalog,
+        .arena = &arena,
+    };
+    struct policy_findings findings;
+    policy_findings_init(&findings, &arena);
+    bool good = policy_default(&subject);
+    if (good)
+        policy_validate(&subject, &findings);
+    good = good && !findings.errors.out_of_memory && !findings.warnings.out_of_memory;
+    if (good)
+        assert_int_equal(findings.errors.count, 5);
+    arena_done(&arena);
+    arena_done(&reading);
+    return good;
+}
+
+static void every_failing_allocation_is_noticed(void **state)
+{
+    (void)state;
+    struct err err;
+    struct catalog *catalog = catalog_builtin(mem_system(), &err);
+    assert_non_null(catalog);
+    test_every_allocation_failing(judge_all, catalog);
+    catalog_unref(catalog);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -370,6 +636,12 @@ int main(void)
         cmocka_unit_test(references_are_checked),
         cmocka_unit_test(artifacts_are_checked),
         cmocka_unit_test(the_policy_of_a_flow_is_checked),
+        cmocka_unit_test(the_number_of_steps_is_limited),
+        cmocka_unit_test(ancestors_are_known_in_flows_of_any_size),
+        cmocka_unit_test(ten_cycles_are_named_and_the_rest_counted),
+        cmocka_unit_test(a_long_cycle_is_shown_by_its_ends),
+        cmocka_unit_test(a_flow_that_has_started_keeps_its_steps),
+        cmocka_unit_test(every_failing_allocation_is_noticed),
     };
     return cmocka_run_group_tests_name("jobflow", tests, NULL, NULL);
 }

@@ -388,3 +388,40 @@ bool dag_ancestors(struct arena *arena, const struct dag *dag, const uint32_t *o
     *ret = (struct dag_ancestors){dag->count, row_words, words};
     return true;
 }
+
+bool dag_search_init(struct dag_search *search, struct arena *arena, const struct dag *dag)
+{
+    *search = (struct dag_search){
+        .dag = dag,
+        .marks = ARENA_NEW_ARRAY(arena, uint32_t, dag->count),
+        .stack = ARENA_NEW_ARRAY(arena, uint32_t, dag->count),
+    };
+    return search->marks && search->stack;
+}
+
+static void mark_ancestors(struct dag_search *search, uint32_t step)
+{
+    uint32_t depth = 0;
+    for (;;) {
+        for (const uint32_t *t = dag_begin(search->dag, step); t < dag_end(search->dag, step);
+             t++) {
+            if (search->marks[*t] == search->searches)
+                continue;
+            search->marks[*t] = search->searches;
+            search->stack[depth++] = *t;
+        }
+        if (depth == 0)
+            return;
+        step = search->stack[--depth];
+    }
+}
+
+bool dag_search_is_ancestor(struct dag_search *search, uint32_t step, uint32_t ancestor)
+{
+    if (search->searches == 0 || search->step != step) {
+        search->searches++;
+        search->step = step;
+        mark_ancestors(search, step);
+    }
+    return search->marks[ancestor] == search->searches;
+}

@@ -105,4 +105,21 @@ static inline bool dag_is_ancestor(const struct dag_ancestors *ancestors, uint32
     return row[ancestor / 64] >> (ancestor % 64) & 1;
 }
 
+/*
+ * The same for graphs that are too large for such rows: the ancestors of one step at a time, found
+ * by a search when the step is first asked about. Steps are to be asked about one after the other.
+ */
+struct dag_search {
+    const struct dag *dag;
+    uint32_t *marks; /* of each step: the number of the last search that met it */
+    uint32_t *stack;
+    uint32_t searches;
+    uint32_t step; /* whose ancestors the last search has met */
+};
+
+/* `dag` must outlive the search. */
+bool dag_search_init(struct dag_search *search, struct arena *arena, const struct dag *dag);
+
+bool dag_search_is_ancestor(struct dag_search *search, uint32_t step, uint32_t ancestor);
+
 #endif

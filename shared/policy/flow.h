@@ -12,6 +12,14 @@
 #include "policy/scope.h"
 #include "types/jobflow.h"
 
+/* Who comes before whom: found out when it is first asked for, since most flows never do. */
+struct flow_before {
+    bool is_ready;
+    bool has_rows; /* `rows` is filled, else `search` */
+    struct dag_ancestors rows;
+    struct dag_search search;
+};
+
 struct flow {
     const struct policy_object *subject;
     struct policy_findings *findings;
@@ -20,11 +28,11 @@ struct flow {
     uint32_t main_count; /* of `steps` */
     uint32_t count;      /* of both */
     const struct flow_step **steps;
-    const struct json **nodes;      /* the steps' JSON, for lines */
-    uint32_t *by_name;              /* indices, sorted by name; equal names by index */
-    struct dag dag;                 /* over both: no edge leads from one to the other */
-    struct dag_ancestors ancestors; /* valid when has_ancestors */
-    bool has_ancestors;             /* false when the graph has cycles or is too large for it */
+    const struct json **nodes; /* the steps' JSON, for lines */
+    uint32_t *by_name;         /* indices, sorted by name; equal names by index */
+    struct dag dag;            /* over both: no edge leads from one to the other */
+    bool has_cycles;
+    struct flow_before *before;
     bool is_template;
 };
 

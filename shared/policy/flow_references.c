@@ -9,6 +9,8 @@ struct step_scope {
     const struct flow *flow;
     uint32_t step;
     bool own_inputs; /* its own input parameters are in sight: in its template, not in its inputs */
+    struct str
+        *ret_secret; /* set to the last parameter asked for that comes from a Secret; or NULL */
 };
 
 /* ---- What there is ---- */
@@ -38,12 +40,25 @@ static bool scope_has_output(const void *ctx, size_t step, struct str name)
     return find_named(scope->flow->steps[step]->outputs.parameters, name) != NULL;
 }
 
+static const struct json *find_input(const struct step_scope *scope, struct str name)
+{
+    const struct flow_step *step = scope->flow->steps[scope->step];
+    return scope->own_inputs ? find_named(step->inputs.parameters, name) : NULL;
+}
+
+/* Its value is never seen by the controller: it can be neither compared nor put into a text. */
+static bool is_secret(const struct json *input)
+{
+    return json_path(input, "valueFrom", "secretKeyRef", NULL) != NULL;
+}
+
 static bool scope_has_parameter(const void *ctx, struct str name)
 {
     const struct step_scope *scope = ctx;
-    const struct flow *flow = scope->flow;
-    return (scope->own_inputs && find_named(flow->steps[scope->step]->inputs.parameters, name)) ||
-           find_named(flow->spec->parameters, name);
+    const struct json *input = find_input(scope, name);
+    if (scope->ret_secret && is_secret(input))
+        *scope->ret_secret = name;
+    return input || find_named(scope->flow->spec->parameters, name);
 }
 
 static struct str nearest_named(const struct json *list, struct str name)
@@ -90,33 +105,34 @@ static void check_when(const struct flow *flow, uint32_t i)
     struct str when = flow->steps[i]->when;
     if (when.len == 0)
         return;
-    struct step_scope ctx = {.flow = flow, .step = i, .own_inputs = true};
+    struct str secret = {NULL, 0};
+    struct step_scope ctx = {.flow = flow, .step = i, .own_inputs = true, .ret_secret = &secret};
     struct scope scope = make_scope(&ctx);
     struct err err;
-    if (when_parse(flow->arena, when, &scope, &err))
-        return;
-    if (err.code == 507)
+    const struct when *parsed = when_parse(flow->arena, when, &scope, &err);
+    if (!parsed && err.code == 507)
         flow->findings->errors.out_of_memory = true;
-    else
+    else if (!parsed)
         flow_refuse(flow, i, "when", ERR_INVALID, "Invalid value: %s", err.message);
+    else if (str_is_set(secret))
+        flow_refuse(flow, i, "when", ERR_FORBIDDEN,
+                    "Forbidden: the parameter \"%" PRIstr
+                    "\" comes from a Secret, which Callboard does not read; compare it in the "
+                    "step's container",
+                    STR_ARG(secret));
 }
 
 /* ---- Placeholders ---- */
 
 struct placeholder_check {
     const struct flow *flow;
+    const struct step_scope *step;
     const struct scope *scope;
-    uint32_t step;
 };
 
-/* A Secret's value is never seen by the controller, so it cannot be put into a text. */
-static bool is_secret(const struct placeholder_check *check, const struct placeholder *placeholder)
+static bool is_secret_reference(const struct placeholder_check *check, const struct scope_ref *ref)
 {
-    if (placeholder->ref.kind != SCOPE_PARAMETER)
-        return false;
-    const struct json *parameter =
-        find_named(check->flow->steps[check->step]->inputs.parameters, placeholder->ref.name);
-    return json_path(parameter, "valueFrom", "secretKeyRef", NULL) != NULL;
+    return ref->kind == SCOPE_PARAMETER && is_secret(find_input(check->step, ref->name));
 }
 
 static void refuse_at(const struct placeholder_check *check, const struct path *path,
@@ -139,7 +155,7 @@ static bool visit_text(void *ctx, const struct path *path, struct json *value, s
         if (more > 0 && is_key)
             refuse_at(check, path, value,
                       "placeholders are replaced in values only, not in names of fields");
-        else if (more > 0 && is_secret(check, &found))
+        else if (more > 0 && is_secret_reference(check, &found.ref))
             err_list_add(&check->flow->findings->errors, path, value->line, ERR_FORBIDDEN,
                          "Forbidden: column %zu: the parameter \"%" PRIstr "\" comes from a Secret "
                          "and is only an environment variable of the container; write $(%" PRIstr
@@ -163,7 +179,7 @@ static void check_placeholders(const struct flow *flow, uint32_t i, const struct
         return;
     struct step_scope ctx = {.flow = flow, .step = i, .own_inputs = own_inputs};
     struct scope scope = make_scope(&ctx);
-    struct placeholder_check check = {.flow = flow, .scope = &scope, .step = i};
+    struct placeholder_check check = {.flow = flow, .step = &ctx, .scope = &scope};
     struct placeholder_visitor visitor = {.ctx = &check, .visit = visit_text};
     struct flow_path storage;
     struct path at = path_field(flow_step_path(flow, i, &storage), str_from_cstr(member));
@@ -218,6 +234,33 @@ static size_t count_set(const struct json *object, const char *const *names)
     return count;
 }
 
+/* It becomes an environment variable of the step's containers. */
+static void check_secret(const struct flow *flow, uint32_t i, const struct json *parameter,
+                         const struct path *path)
+{
+    struct err_list *errors = &flow->findings->errors;
+    const struct flow_step *step = flow->steps[i];
+    struct str name = json_str(json_get(parameter, STR("name")));
+    struct path at = path_field(path, STR("name"));
+    if (!flow_step_is(step, "Job")) {
+        err_list_add(errors, path, parameter->line, ERR_FORBIDDEN,
+                     "Forbidden: a parameter from a Secret is for the containers of a Job; give it "
+                     "to a Performer by config.environmentFrom");
+        return;
+    }
+    JSON_EACH (container,
+               json_path(step->template, "spec", "template", "spec", "containers", NULL)) {
+        if (find_named(json_get(container, STR("env")), name)) {
+            err_list_add(errors, &at, parameter->line, ERR_DUPLICATE,
+                         "Duplicate value: a parameter from a Secret becomes an environment "
+                         "variable, and the container has one of the name \"%" PRIstr
+                         "\"; rename one of them",
+                         STR_ARG(name));
+            return;
+        }
+    }
+}
+
 static void check_input(const struct flow *flow, uint32_t i, const struct json *parameter,
                         const struct path *path)
 {
@@ -235,6 +278,8 @@ static void check_input(const struct flow *flow, uint32_t i, const struct json *
             "Required value: exactly one of jsonPath, configMapKeyRef and secretKeyRef must "
             "be set");
     check_json_path(flow, i, source, &source_at, true);
+    if (is_secret(parameter))
+        check_secret(flow, i, parameter, path);
 }
 
 static void check_parameters(const struct flow *flow, uint32_t i)

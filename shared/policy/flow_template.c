@@ -55,6 +55,32 @@ static bool adopt(const struct flow *flow, struct err_list *to, const struct err
     return true;
 }
 
+static void check_type(const struct json *template, const char *member, struct str right,
+                       struct err_list *errors)
+{
+    const struct json *found = json_get(template, str_from_cstr(member));
+    struct path at = path_field(NULL, str_from_cstr(member));
+    if (found && found->type != JSON_NULL && !str_eq(json_str(found), right))
+        err_list_add(errors, &at, found->line, ERR_NOT_SUPPORTED,
+                     "Unsupported value: must be \"%" PRIstr "\" or absent in a step of type "
+                     "Performer",
+                     STR_ARG(right));
+}
+
+/* Its type need not be said, and its name is made from flow and step. */
+static void check_performer_spec(const struct json *template, struct err_list *errors)
+{
+    check_type(template, "apiVersion", STR("hourglass.eigenlayer.io/v1alpha1"), errors);
+    check_type(template, "kind", STR("Performer"), errors);
+    const struct schema *row = schema_field(performer_kind.schema, STR("spec"));
+    const struct json *spec = json_get(template, STR("spec"));
+    struct path at = path_field(NULL, STR("spec"));
+    if (spec)
+        schema_validate(row, spec, SCHEMA_PLACEHOLDERS, &at, errors);
+    else
+        err_list_add(errors, &at, template->line, ERR_REQUIRED, "Required value: %s", row->text);
+}
+
 static void check_performer(const struct flow *flow, uint32_t i)
 {
     const struct flow_step *step = flow->steps[i];
@@ -75,11 +101,10 @@ static void check_performer(const struct flow *flow, uint32_t i)
     policy_findings_init(&inner, flow->arena);
     struct flow_path storage;
     struct path at = path_field(flow_step_path(flow, i, &storage), STR("template"));
-    schema_validate(schema_field(performer_kind.schema, STR("spec")),
-                    json_get(step->template, STR("spec")), SCHEMA_PLACEHOLDERS, NULL,
-                    &inner.errors);
+    check_performer_spec(step->template, &inner.errors);
     performer_validate(&template, &inner);
-    if (inner.errors.out_of_memory || !adopt(flow, &flow->findings->errors, &inner.errors, &at) ||
+    if (inner.errors.out_of_memory || inner.warnings.out_of_memory ||
+        !adopt(flow, &flow->findings->errors, &inner.errors, &at) ||
         !adopt(flow, &flow->findings->warnings, &inner.warnings, &at))
         flow->findings->errors.out_of_memory = true;
 }

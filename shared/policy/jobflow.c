@@ -72,14 +72,39 @@ struct str flow_nearest_step(const struct flow *flow, struct str name)
     return str_nearest(name, names, count);
 }
 
+static bool prepare_before(const struct flow *flow, struct flow_before *before)
+{
+    enum { ROWS_MAX = 64 * 1024 * 1024 }; /* bytes: for 20,000 steps */
+    uint32_t *order, ordered;
+    if (dag_ancestors_size(flow->count) > ROWS_MAX)
+        return dag_search_init(&before->search, flow->arena, &flow->dag);
+    before->has_rows = true;
+    order = ARENA_NEW_ARRAY(flow->arena, uint32_t, flow->count);
+    return order && dag_order(flow->arena, &flow->dag, order, &ordered) &&
+           dag_ancestors(flow->arena, &flow->dag, order, ordered, &before->rows);
+}
+
+/* Whether `other` has ended whenever `step` starts; without memory the flow is refused anyway. */
+static bool comes_before(const struct flow *flow, uint32_t step, uint32_t other)
+{
+    struct flow_before *before = flow->before;
+    if (!before->is_ready && !prepare_before(flow, before)) {
+        flow->findings->errors.out_of_memory = true;
+        return true;
+    }
+    before->is_ready = true;
+    return before->has_rows ? dag_is_ancestor(&before->rows, step, other)
+                            : dag_search_is_ancestor(&before->search, step, other);
+}
+
 enum scope_use flow_use(const struct flow *flow, uint32_t step, uint32_t other)
 {
     if (step == other)
         return SCOPE_ITSELF;
     if (flow_is_finally(flow, step) && !flow_is_finally(flow, other))
         return SCOPE_USABLE;
-    /* Without ancestors the graph is wrong already: no second error about each reference. */
-    if (!flow->has_ancestors || dag_is_ancestor(&flow->ancestors, step, other))
+    /* With cycles the graph is wrong already: no second error about each reference. */
+    if (flow->has_cycles || comes_before(flow, step, other))
         return SCOPE_USABLE;
     return SCOPE_NOT_BEFORE;
 }
@@ -103,7 +128,8 @@ static bool flow_init(struct flow *flow, const struct flow_spec *spec, const str
     flow->steps = ARENA_NEW_ARRAY(flow->arena, const struct flow_step *, count);
     flow->nodes = ARENA_NEW_ARRAY(flow->arena, const struct json *, count);
     flow->by_name = ARENA_NEW_ARRAY(flow->arena, uint32_t, count);
-    if (!flow->steps || !flow->nodes || !flow->by_name)
+    flow->before = ARENA_NEW(flow->arena, struct flow_before);
+    if (!flow->steps || !flow->nodes || !flow->by_name || !flow->before)
         return false;
     collect(flow, &spec->steps, json_path(object, "spec", "steps", NULL));
     flow->main_count = flow->count;
@@ -224,7 +250,7 @@ static bool build_graph(struct flow *flow)
 /* "a → b → c → a"; of a very long one the beginning and the end. */
 static struct str print_cycle(const struct flow *flow, const struct dag_cycle *cycle)
 {
-    enum { SHOWN_MAX = 20, SHOWN_HEAD = 10 };
+    enum { SHOWN_MAX = 64, SHOWN_HEAD = 32 };
     struct buf buf;
     buf_init(&buf, arena_mem(flow->arena), 16 * 1024);
     for (uint32_t i = 0; i < cycle->count; i++) {
@@ -240,11 +266,12 @@ static struct str print_cycle(const struct flow *flow, const struct dag_cycle *c
     return buf_failed(&buf) ? NO_KEY : buf_str(&buf);
 }
 
-static bool check_cycles(const struct flow *flow)
+static bool check_cycles(struct flow *flow)
 {
     struct dag_cycles cycles;
     if (!dag_cycles(flow->arena, &flow->dag, &cycles))
         return false;
+    flow->has_cycles = cycles.component_count > 0;
     for (uint32_t i = 0; i < cycles.count; i++) {
         const struct dag_cycle *cycle = &cycles.cycles[i];
         struct flow_path storage;
@@ -259,21 +286,6 @@ static bool check_cycles(const struct flow *flow)
     if (cycles.component_count > cycles.count)
         report(&flow->findings->errors, flow->subject->object, "spec", NO_KEY, ERR_TOO_MANY,
                "Too many: %u more cycles are not listed", cycles.component_count - cycles.count);
-    return true;
-}
-
-/* Who comes before whom, for conditions and artifacts; not for graphs that are wrong or huge. */
-static bool find_ancestors(struct flow *flow)
-{
-    uint32_t *order = ARENA_NEW_ARRAY(flow->arena, uint32_t, flow->count);
-    uint32_t ordered;
-    if (!order || !dag_order(flow->arena, &flow->dag, order, &ordered))
-        return false;
-    if (ordered < flow->count)
-        return true;
-    if (!dag_ancestors(flow->arena, &flow->dag, order, ordered, &flow->ancestors))
-        return false;
-    flow->has_ancestors = true;
     return true;
 }
 
@@ -374,7 +386,7 @@ static bool check_flow(struct flow *flow, const struct flow_spec *spec)
     if (!check_size(flow))
         return true;
     check_names(flow);
-    if (!build_graph(flow) || !check_cycles(flow) || !find_ancestors(flow))
+    if (!build_graph(flow) || !check_cycles(flow))
         return false;
     for (uint32_t i = 0; i < flow->count; i++)
         check_step(flow, i);

@@ -525,13 +525,11 @@ static void check_init_container(const struct schema *schema, const struct json 
 
 const struct schema job_container_item = {
     .type = SCHEMA_OBJECT,
-
     .fields = container_fields,
     .check = check_container,
 };
 const struct schema job_init_container_item = {
     .type = SCHEMA_OBJECT,
-
     .fields = container_fields,
     .check = check_init_container,
 };
