@@ -174,7 +174,6 @@ static void begin_watch(struct kube_lease *lease)
             .clock = config->clock,
             .random = config->random,
             .mem = config->mem,
-            .metrics = config->metrics,
             .resource = &kube_leases,
             .namespace = config->namespace,
             .field_selector = selector,
@@ -477,14 +476,22 @@ static bool keep_texts(struct kube_lease *lease)
            str_is_set(config->identity);
 }
 
+static struct gauge_family *make_family(struct metrics *metrics)
+{
+    return metrics_gauges(metrics, "leader_election_master_status",
+                          "1 while this process holds the lease.", METRICS_LABELS("name"),
+                          SERIES_MAX);
+}
+
+void kube_lease_add_metrics(struct metrics *metrics)
+{
+    make_family(metrics);
+}
+
 static struct gauge *make_status(const struct kube_lease_config *config)
 {
-    if (!config->metrics)
-        return NULL;
-    struct gauge_family *family =
-        metrics_gauges(config->metrics, "leader_election_master_status",
-                       "1 while this process holds the lease.", METRICS_LABELS("name"), SERIES_MAX);
-    return gauge_of(family, METRICS_VALUES(config->name));
+    return config->metrics ? gauge_of(make_family(config->metrics), METRICS_VALUES(config->name))
+                           : NULL;
 }
 
 static int set_times(struct kube_lease_config *config, struct err *err)

@@ -44,7 +44,9 @@ struct kube_lease_config {
 
 struct kube_lease;
 
-/* The callbacks run only inside transport->wait() or timers_run(), and must not free the lease. */
+/* For a program that makes its lease later than its other metrics (base/metrics.h): makes the metric. */
+void kube_lease_add_metrics(struct metrics *metrics);
+/* Begins at once. The callbacks run only inside transport->wait() or timers_run(), and must not free the lease. */
 struct kube_lease *kube_lease_new(const struct kube_lease_config *config, struct err *err);
 /* Frees without releasing. Accepts NULL. */
 void kube_lease_free(struct kube_lease *lease);
