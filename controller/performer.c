@@ -1,0 +1,189 @@
+/* The order of it all: from what is there to what is done next. */
+#include "controller/performer_parts.h"
+
+#include "types/performer.h"
+
+/* The old pod of an upgrade stays so long after the switch: kube-proxy and clients' resolvers take a
+ * moment. */
+#define SWITCHED_WAIT_NS (10 * CLOCK_NS_PER_SEC)
+
+/* ---- Parts ---- */
+
+static void add_finalizer(struct scene *scene)
+{
+    struct manifest *m = &scene->make;
+    struct err err;
+    struct json *patch = manifest_object(m);
+    struct json *list =
+        manifest_put_list(m, manifest_put_object(m, patch, "metadata"), "finalizers");
+    if (scene->performer->finalizers.len > 0) {
+        const struct json *now =
+            json_read(m->arena, scene->performer->finalizers, &json_limits_default, &err);
+        m->failed = m->failed || !now;
+        manifest_merge(m, list, now);
+    }
+    manifest_append(m, list, json_new_str(m->arena, str_from_cstr(performer_kind.finalizer)));
+    performer_patch(scene, &kube_performers, &scene->performer->stored, patch, "add finalizer");
+}
+
+static void delete_others(struct scene *scene)
+{
+    for (const struct performer_pod *pod = performer_first_pod(scene); pod;
+         pod = performer_next_pod(scene, pod)) {
+        if (pod != scene->current && pod != scene->keeper && !pod->stored.is_deleting &&
+            !performer_is_lost(scene, pod))
+            performer_delete(scene, &kube_pods, &pod->stored, false, "delete old pod");
+    }
+}
+
+/* The old pod of an upgrade goes when it has not been called for a while. */
+static void retire_keeper(struct scene *scene)
+{
+    const struct performer_object *performer = scene->performer;
+    if (!scene->keeper || performer->phase != PHASE_RUNNING ||
+        performer->served_revision != performer->revision ||
+        !performer_service_leads_to(scene, scene->current))
+        return;
+    int64_t left_ns = performer_time_left(scene, performer->last_upgrade_ns, SWITCHED_WAIT_NS);
+    if (left_ns > 0)
+        performer_again_after(scene, left_ns);
+    else
+        performer_delete(scene, &kube_pods, &scene->keeper->stored, false,
+                         "delete pod of before the upgrade");
+}
+
+/* ---- Steps ---- */
+
+static void report_name_taken(struct scene *scene)
+{
+    performer_status_begin(scene);
+    performer_status_problem(
+        scene, PHASE_FAILED, STAGE_FAILED, REASON_NAME_TAKEN,
+        manifest_printf(&scene->make,
+                        "there is a Service %" PRIstr " that does not belong to this Performer; "
+                        "delete or rename it, or name the Performer otherwise",
+                        STR_ARG(scene->service_name)));
+    performer_status_write(scene);
+}
+
+/* The pod is there: its status, and what somebody changed about it. */
+static void tend(struct scene *scene)
+{
+    const struct performer_pod *pod = scene->current;
+    if (pod->failure != REASON_NONE && !pod->is_ready) {
+        performer_fail(scene);
+    } else if (!performer_failure_stands(scene) || pod->is_ready) {
+        performer_status_begin(scene);
+        performer_status_describe(scene);
+        performer_status_write(scene);
+    }
+    if (!scene->current)
+        return; /* a retry */
+    performer_leave_lost_nodes(scene);
+    delete_others(scene);
+    performer_pod_repair(scene);
+    performer_service_ensure(scene, pod->is_ready || !scene->keeper ? scene->performer->revision
+                                                                    : scene->keeper->revision);
+    retire_keeper(scene);
+}
+
+/* Another pod must be gone first. */
+static void make_room(struct scene *scene)
+{
+    performer_status_begin(scene);
+    performer_status_progress(scene, STAGE_CREATING, scene->now.wall_ns);
+    if (scene->status.phase == PHASE_UPGRADING)
+        scene->status.stage = STAGE_UPGRADING;
+    scene->status.is_progress = false;
+    performer_status_write(scene);
+    performer_leave_lost_nodes(scene);
+    delete_others(scene);
+}
+
+static void report_unknown_hardware(struct scene *scene, struct str problem)
+{
+    performer_status_set(scene, CONDITION_HARDWARE_VALIDATED, TRUTH_FALSE, REASON_HARDWARE_UNKNOWN,
+                         problem);
+    performer_status_problem(scene, PHASE_FAILED, STAGE_FAILED, REASON_HARDWARE_UNKNOWN, problem);
+    performer_status_write(scene);
+}
+
+/* Nothing is in the way of the pod. */
+static void start(struct scene *scene)
+{
+    const struct performer_object *performer = scene->performer;
+    struct str problem;
+    performer_status_begin(scene);
+    struct json *pod = performer_pod_manifest(scene, &problem);
+    if (performer_is_held_back(scene)) {
+        performer_leave_lost_nodes(scene);
+        return;
+    }
+    if (!pod) {
+        report_unknown_hardware(scene, problem);
+        performer_leave_lost_nodes(scene);
+        return;
+    }
+    performer_status_progress(
+        scene, STAGE_POD_CREATION,
+        performer->phase == PHASE_NONE ? performer->created_ns : scene->now.wall_ns);
+    if (scene->status.phase == PHASE_UPGRADING)
+        scene->status.stage = STAGE_POD_RECREATION;
+    if (!performer_was_refused(scene))
+        performer_status_write(scene);
+    performer_leave_lost_nodes(scene);
+    performer_service_ensure(scene, scene->keeper ? scene->keeper->revision : performer->revision);
+    if (!scene->is_full)
+        performer_create(scene, &kube_pods, scene->pod_name, pod, "create pod");
+}
+
+static void live(struct scene *scene)
+{
+    if (scene->service_is_foreign)
+        report_name_taken(scene);
+    else if (scene->current)
+        tend(scene);
+    else if (scene->in_the_way > 0)
+        make_room(scene);
+    else
+        start(scene);
+}
+
+/* ---- Entry ---- */
+
+bool performer_scene(struct scene *ret, const struct performer_controller *controller,
+                     struct queue_key key, struct moment now, struct plan *plan)
+{
+    const struct performer_object *performer =
+        (const struct performer_object *)store_get(controller->performers, key.namespace, key.name);
+    if (!performer)
+        return false;
+    *ret = (struct scene){
+        .controller = controller,
+        .performer = performer,
+        .now = now,
+        .plan = plan,
+        .make = {.arena = plan->arena},
+    };
+    if (str_is_set(performer->correlation_id))
+        plan->correlation_id = arena_copy(plan->arena, performer->correlation_id);
+    performer_look(ret);
+    return true;
+}
+
+int performer_reconcile(void *ctx, struct queue_key key, struct moment now, struct plan *plan,
+                        struct err *err)
+{
+    struct scene scene;
+    if (!performer_scene(&scene, ctx, key, now, plan))
+        return 0;
+    if (scene.performer->stored.is_deleting) {
+        if (scene.performer->has_finalizer)
+            performer_end(&scene);
+    } else if (!scene.performer->has_finalizer) {
+        add_finalizer(&scene);
+    } else {
+        live(&scene);
+    }
+    return scene.make.failed ? err_no_memory(err, "reconciling a Performer") : 0;
+}

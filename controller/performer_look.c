@@ -1,0 +1,245 @@
+/* What is there: the pods of a Performer by the part that they play, its Service, their nodes. */
+#include "controller/performer_parts.h"
+
+/* Source of both: the text of api.md for nodes that are not ready; for nodes that are gone, as the
+ * pod garbage collector waits (kubernetes pkg/controller/podgc/gc_controller.go, quarantineTime). A node
+ * that only our cache does not know yet is no reason to act. */
+#define NOT_READY_WAIT_NS (120 * CLOCK_NS_PER_SEC)
+#define GONE_WAIT_NS      (40 * CLOCK_NS_PER_SEC)
+
+enum { ATTEMPT_MAX = INT32_MAX };
+
+/* ---- Time ---- */
+
+int64_t performer_time_left(const struct scene *scene, int64_t since_ns, int64_t wait_ns)
+{
+    int64_t passed_ns = scene->now.wall_ns - since_ns;
+    if (passed_ns < 0)
+        passed_ns = 0;
+    return passed_ns < wait_ns ? wait_ns - passed_ns : 0;
+}
+
+/* ---- Nodes ---- */
+
+static const struct performer_node *node_of(const struct scene *scene,
+                                            const struct performer_pod *pod)
+{
+    return (const struct performer_node *)store_get(scene->controller->nodes, (struct str){NULL, 0},
+                                                    pod->node_name);
+}
+
+/* How long it is until the state of the node is to be judged anew; 0: it is what it is. */
+static int64_t judge(const struct scene *scene, const struct performer_pod *pod,
+                     enum node_state *ret)
+{
+    int64_t left_ns = 0;
+    *ret = NODE_FINE;
+    if (pod->node_name.len == 0)
+        return 0;
+    const struct performer_node *node = node_of(scene, pod);
+    if (!node) {
+        left_ns = pod->node_gone_ns ? performer_time_left(scene, pod->node_gone_ns, GONE_WAIT_NS)
+                                    : GONE_WAIT_NS;
+        *ret = left_ns > 0 ? NODE_DOUBTFUL : NODE_DEAD;
+    } else if (!node->is_ready) {
+        left_ns = performer_time_left(scene, node->since_ns, NOT_READY_WAIT_NS);
+        *ret = left_ns > 0 ? NODE_DOUBTFUL : NODE_LOST;
+        /* The taint counts on a node that is down, as for the pod garbage collector. */
+        if (node->is_out_of_service)
+            *ret = NODE_DEAD;
+    }
+    return *ret == NODE_DOUBTFUL ? left_ns : 0;
+}
+
+enum node_state performer_node_state(const struct scene *scene, const struct performer_pod *pod)
+{
+    enum node_state state;
+    judge(scene, pod, &state);
+    return state;
+}
+
+bool performer_node_is_gone(const struct scene *scene, const struct performer_pod *pod)
+{
+    return pod->node_name.len > 0 && !node_of(scene, pod);
+}
+
+bool performer_is_lost(const struct scene *scene, const struct performer_pod *pod)
+{
+    return !scene->performer->waits_for_node && performer_node_state(scene, pod) >= NODE_LOST;
+}
+
+static void watch_node(struct scene *scene, const struct performer_pod *pod)
+{
+    enum node_state state;
+    int64_t left_ns = judge(scene, pod, &state);
+    if (left_ns > 0)
+        performer_again_after(scene, left_ns);
+}
+
+/* ---- Pods ---- */
+
+/* Whether its labels say the truth about its name: they may have been changed by hand. */
+static bool is_true_to_name(const struct scene *scene, const struct performer_pod *pod)
+{
+    const struct stored *performer = &scene->performer->stored;
+    if (pod->revision == 0 || pod->attempt < 0 || pod->attempt > ATTEMPT_MAX)
+        return false;
+    return str_eq(pod->stored.name,
+                  performer_pod_name(scene->make.arena, performer->name, performer->uid,
+                                     pod->revision, pod->attempt));
+}
+
+/* A pod whose owner reference was taken away, but which is ours by its name and its labels. */
+static bool is_stray(const struct scene *scene, const struct performer_pod *pod)
+{
+    return !str_is_set(pod->stored.owner_uid) &&
+           str_eq(pod->performer, scene->performer->stored.name) &&
+           pod->revision == scene->performer->revision && is_true_to_name(scene, pod);
+}
+
+static const struct performer_pod *pod_named(const struct scene *scene, struct str name)
+{
+    const struct performer_pod *pod = (const struct performer_pod *)store_get(
+        scene->controller->pods, scene->performer->stored.namespace, name);
+    if (!pod)
+        return NULL;
+    bool is_owned = str_eq(pod->stored.owner_uid, scene->performer->stored.uid);
+    return is_owned || is_stray(scene, pod) ? pod : NULL;
+}
+
+const struct performer_pod *performer_first_pod(const struct scene *scene)
+{
+    const struct stored *owned =
+        store_first_owned(scene->controller->pods, scene->performer->stored.uid);
+    return owned ? (const struct performer_pod *)owned : pod_named(scene, scene->pod_name);
+}
+
+const struct performer_pod *performer_next_pod(const struct scene *scene,
+                                               const struct performer_pod *pod)
+{
+    if (!str_is_set(pod->stored.owner_uid))
+        return NULL; /* the stray one is the last */
+    const struct stored *owned = store_next_owned(&pod->stored);
+    if (owned)
+        return (const struct performer_pod *)owned;
+    const struct performer_pod *last = pod_named(scene, scene->pod_name);
+    return last && !str_is_set(last->stored.owner_uid) ? last : NULL;
+}
+
+static void name_pod(struct scene *scene)
+{
+    const struct performer_object *performer = scene->performer;
+    scene->pod_name =
+        performer_pod_name(scene->make.arena, performer->stored.name, performer->stored.uid,
+                           performer->revision, scene->attempt);
+    scene->make.failed = scene->make.failed || !str_is_set(scene->pod_name);
+}
+
+/* The attempt only grows, whatever became of the status. */
+static void find_attempt(struct scene *scene)
+{
+    const struct store *pods = scene->controller->pods;
+    scene->attempt = scene->performer->attempt;
+    for (const struct stored *owned = store_first_owned(pods, scene->performer->stored.uid); owned;
+         owned = store_next_owned(owned)) {
+        const struct performer_pod *pod = (const struct performer_pod *)owned;
+        if (pod->attempt > scene->attempt && is_true_to_name(scene, pod))
+            scene->attempt = pod->attempt;
+    }
+    name_pod(scene);
+}
+
+static void find_current(struct scene *scene)
+{
+    const struct performer_pod *pod = pod_named(scene, scene->pod_name);
+    if (pod && performer_is_lost(scene, pod)) {
+        /* No pod has a higher one. */
+        scene->attempt++;
+        name_pod(scene);
+        pod = NULL;
+    }
+    scene->current = pod && !pod->stored.is_deleting ? pod : NULL;
+}
+
+static bool may_be_kept(const struct scene *scene, const struct performer_pod *pod)
+{
+    return scene->performer->is_blue_green && pod->is_ready && !pod->stored.is_deleting &&
+           pod->revision != scene->performer->revision && is_true_to_name(scene, pod);
+}
+
+/* Of two that could be kept, the one that the Service leads to, else the younger. */
+static bool is_better(const struct scene *scene, const struct performer_pod *a,
+                      const struct performer_pod *b)
+{
+    uint64_t selected = scene->service ? scene->service->revision : 0;
+    if ((a->revision == selected) != (b->revision == selected))
+        return a->revision == selected;
+    return a->created_ns > b->created_ns;
+}
+
+static void sort_pods(struct scene *scene)
+{
+    size_t others = 0;
+    for (const struct performer_pod *pod = performer_first_pod(scene); pod;
+         pod = performer_next_pod(scene, pod)) {
+        watch_node(scene, pod);
+        if (pod == scene->current || performer_is_lost(scene, pod))
+            continue;
+        others++;
+        if (may_be_kept(scene, pod) && (!scene->keeper || is_better(scene, pod, scene->keeper)))
+            scene->keeper = pod;
+    }
+    scene->in_the_way = others - (scene->keeper ? 1 : 0);
+}
+
+/* ---- The Service ---- */
+
+static void find_service(struct scene *scene)
+{
+    const struct stored *performer = &scene->performer->stored;
+    const struct performer_service *service = (const struct performer_service *)store_get(
+        scene->controller->services, performer->namespace, scene->service_name);
+    if (!service)
+        return;
+    bool is_owned = str_eq(service->stored.owner_uid, performer->uid);
+    bool is_stray =
+        !str_is_set(service->stored.owner_uid) && str_eq(service->performer, performer->name);
+    if (is_owned || is_stray)
+        scene->service = service;
+    else
+        scene->service_is_foreign = true;
+}
+
+static bool has_line(struct str lines, struct str name)
+{
+    struct str line;
+    while (str_is_set(lines)) {
+        str_cut(lines, '\n', &line, &lines);
+        if (str_eq(line, name))
+            return true;
+    }
+    return false;
+}
+
+bool performer_is_listed(const struct scene *scene, const struct performer_pod *pod)
+{
+    if (!scene->service)
+        return false;
+    for (const struct stored *slice =
+             store_first_owned(scene->controller->slices, scene->service->stored.uid);
+         slice; slice = store_next_owned(slice)) {
+        if (has_line(((const struct performer_slice *)slice)->ready_pods, pod->stored.name))
+            return true;
+    }
+    return false;
+}
+
+void performer_look(struct scene *scene)
+{
+    scene->service_name = performer_service_name(scene->make.arena, scene->performer->stored.name);
+    scene->make.failed = scene->make.failed || !str_is_set(scene->service_name);
+    find_service(scene);
+    find_attempt(scene);
+    find_current(scene);
+    sort_pods(scene);
+}
