@@ -35,13 +35,20 @@ static struct str waiting_for(struct scene *scene)
     return STR("it is being deleted");
 }
 
-static void put_status(struct scene *scene)
+static void put_status(struct scene *scene, const struct performer_pod *pod)
 {
+    struct performer_status *status = &scene->status;
+    struct str message = waiting_for(scene);
     performer_status_begin(scene);
-    scene->status.phase = PHASE_TERMINATING;
-    scene->status.stage = scene->service ? STAGE_SERVICE_CLEANUP : STAGE_POD_CLEANUP;
-    performer_status_set(scene, CONDITION_READY, scene->status.is_ready ? TRUTH_TRUE : TRUTH_FALSE,
-                         REASON_TERMINATING, waiting_for(scene));
+    status->phase = PHASE_TERMINATING;
+    status->stage = scene->service ? STAGE_SERVICE_CLEANUP : STAGE_POD_CLEANUP;
+    /* Nobody should begin to call it, though the Service may lead to it for another moment. */
+    status->is_ready = false;
+    status->pod_name = pod ? pod->stored.name : (struct str){NULL, 0};
+    status->node_name = pod ? pod->node_name : (struct str){NULL, 0};
+    for (int i = 0; i < CONDITION_COUNT; i++)
+        performer_status_set(scene, (enum performer_condition)i, TRUTH_FALSE, REASON_TERMINATING,
+                             message);
     performer_status_write(scene);
 }
 
@@ -59,7 +66,7 @@ void performer_end(struct scene *scene)
         remove_finalizer(scene);
         return;
     }
-    put_status(scene);
+    put_status(scene, pod);
     performer_note_gone_nodes(scene);
     if (scene->service && !scene->service->stored.is_deleting)
         performer_delete(scene, &kube_services, &scene->service->stored, false, "delete service");
