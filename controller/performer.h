@@ -8,10 +8,10 @@
  * upgradeStrategy, nodeFailurePolicy and backoffLimit, whatever their order, without what is null or
  * empty. The catalog, the defaults of this program and its version are no part of it, so that neither a
  * new catalog nor a new controller restarts what runs. A pod is named performer-NAME-HASH, by a hash of
- * the Performer's uid, the revision and the attempt, and is known by this name alone. The attempt is a
- * number that only grows: status.attempt, or what is found on pods when that is more. It grows when a
- * failed pod is to be replaced, which is the one write that counts a retry (in status, on condition that
- * nothing has changed in between), and when the name is held by a pod on a lost node.
+ * the Performer's uid, the revision and the attempt, and is known by this name alone. The attempt is
+ * status.attempt, or what is found on pods of the revision when that is more. It grows when a failed pod
+ * is to be replaced, which is the one write that counts a retry (in status, on condition that nothing
+ * has changed in between), and when the name is held by a pod on a lost node.
  *
  * At most one pod of a Performer is made at a time: another one only when those in its way are gone from
  * the cache. In the way is every pod but one on a lost node, and, with BlueGreen, a ready one of

@@ -107,11 +107,21 @@ static const struct performer_pod *pod_named(const struct scene *scene, struct s
     return is_owned || is_stray(scene, pod) ? pod : NULL;
 }
 
+static const struct performer_pod *first_owned(const struct scene *scene)
+{
+    return (const struct performer_pod *)store_first_owned(scene->controller->pods,
+                                                           scene->performer->stored.uid);
+}
+
+static const struct performer_pod *next_owned(const struct performer_pod *pod)
+{
+    return (const struct performer_pod *)store_next_owned(&pod->stored);
+}
+
 const struct performer_pod *performer_first_pod(const struct scene *scene)
 {
-    const struct stored *owned =
-        store_first_owned(scene->controller->pods, scene->performer->stored.uid);
-    return owned ? (const struct performer_pod *)owned : pod_named(scene, scene->pod_name);
+    const struct performer_pod *owned = first_owned(scene);
+    return owned ? owned : pod_named(scene, scene->pod_name);
 }
 
 const struct performer_pod *performer_next_pod(const struct scene *scene,
@@ -119,9 +129,9 @@ const struct performer_pod *performer_next_pod(const struct scene *scene,
 {
     if (!str_is_set(pod->stored.owner_uid))
         return NULL; /* the stray one is the last */
-    const struct stored *owned = store_next_owned(&pod->stored);
+    const struct performer_pod *owned = next_owned(pod);
     if (owned)
-        return (const struct performer_pod *)owned;
+        return owned;
     const struct performer_pod *last = pod_named(scene, scene->pod_name);
     return last && !str_is_set(last->stored.owner_uid) ? last : NULL;
 }
@@ -135,25 +145,43 @@ static void name_pod(struct scene *scene)
     scene->make.failed = scene->make.failed || !str_is_set(scene->pod_name);
 }
 
-/* The attempt only grows, whatever became of the status. */
+static bool is_of_revision(const struct scene *scene, const struct performer_pod *pod)
+{
+    return pod->revision == scene->performer->revision && is_true_to_name(scene, pod);
+}
+
+/* The highest one known, whatever became of the status. */
 static void find_attempt(struct scene *scene)
 {
-    const struct store *pods = scene->controller->pods;
     scene->attempt = scene->performer->attempt;
-    for (const struct stored *owned = store_first_owned(pods, scene->performer->stored.uid); owned;
-         owned = store_next_owned(owned)) {
-        const struct performer_pod *pod = (const struct performer_pod *)owned;
-        if (pod->attempt > scene->attempt && is_true_to_name(scene, pod))
+    for (const struct performer_pod *pod = first_owned(scene); pod; pod = next_owned(pod)) {
+        if (pod->attempt > scene->attempt && is_of_revision(scene, pod))
             scene->attempt = pod->attempt;
     }
     name_pod(scene);
 }
 
+/* After the way back from another revision that failed: the pod of before, which serves, has a lower
+ * attempt than that one had. */
+static const struct performer_pod *find_earlier(struct scene *scene)
+{
+    for (const struct performer_pod *pod = first_owned(scene); pod; pod = next_owned(pod)) {
+        if (pod->is_ready && !pod->stored.is_deleting && is_of_revision(scene, pod) &&
+            !performer_is_lost(scene, pod))
+            return pod;
+    }
+    return NULL;
+}
+
 static void find_current(struct scene *scene)
 {
     const struct performer_pod *pod = pod_named(scene, scene->pod_name);
-    if (pod && performer_is_lost(scene, pod)) {
-        /* No pod has a higher one. */
+    const struct performer_pod *earlier = pod ? NULL : find_earlier(scene);
+    if (earlier) {
+        scene->attempt = earlier->attempt;
+        name_pod(scene);
+        pod = earlier;
+    } else if (pod && performer_is_lost(scene, pod)) {
         scene->attempt++;
         name_pod(scene);
         pod = NULL;
