@@ -261,7 +261,7 @@ deps: ## installs what building and testing need (Debian 12)
 	@hack/deps
 
 .PHONY: demo demo-down
-demo: ## from a bare machine to a stored Performer and a refused one (the README's first command)
+demo: ## from a bare machine to objects that are stored and refused (the README's first command)
 	@hack/demo up
 demo-down: ## ends the demo
 	@hack/demo down

@@ -21,30 +21,31 @@ lint() {
 # in words of its own, before it asks anybody else.
 said_by_kubectl() {
 	kubectl create --dry-run=server -f "$1" 2>&1 >/dev/null | sed -nE '
-		s/^Error from server \(Invalid\): .* Performer\.[^ ]* "[^"]*" is invalid: //p
+		s/^Error from server \(Invalid\): .* (Performer|JobFlow)\.[^ ]* "[^"]*" is invalid: //p
 		/strict decoding error/ {
 			s/.*strict decoding error: //; s/unknown field "([^"]*)"(, )?/\1: unknown\n/g; s/\n$//; p; d
 		}
 		s/^Warning: /warning: /p
-		s/^The Performer "[^"]*" is invalid: (.)/\1/p
+		s/^The (Performer|JobFlow) "[^"]*" is invalid: (.)/\2/p
 		s/^\* //p'
 }
 
 # said_by_lint FILE: the same.
 said_by_lint() {
 	lint "$1" 2>/dev/null | sed -E '
-		s|^[^:]*:[0-9]+: Performer [^ ]*: ||
+		s,^[^:]*:[0-9]+: (Performer|JobFlow) [^ ]*: ,,
 		s/: Invalid value: there is no such field.*/: unknown/'
 }
 
 @test "what lint finds in good and bad files is what kubectl shows" {
 	local file count=0 bad=""
-	for file in "$BATS_TEST_DIRNAME"/testdata/{good,bad}/* "$BATS_TEST_DIRNAME"/testdata/*.yaml; do
+	for file in "$BATS_TEST_DIRNAME"/testdata/{good,bad}/* "$BATS_TEST_DIRNAME"/testdata/*.yaml \
+		"$root"/manifests/examples/{,refused/}*.yaml; do
 		count=$((count + 1))
 		diff -u --label lint --label kubectl <(said_by_lint "$file" | sort) <(said_by_kubectl "$file" | sort) >"$BATS_TEST_TMPDIR/diff" ||
 			bad+="${file##*/}"$'\n'"$(<"$BATS_TEST_TMPDIR/diff")"$'\n'
 	done
-	((count > 20)) || fail "only $count files"
+	((count > 30)) || fail "only $count files"
 	[[ -z $bad ]] || fail "$bad"
 }
 
@@ -58,10 +59,10 @@ verdicts() {
 
 @test "the verdict of lint is that of kubectl" {
 	local file
-	for file in "$BATS_TEST_DIRNAME"/testdata/good/* "$BATS_TEST_DIRNAME"/testdata/*.yaml; do
+	for file in "$BATS_TEST_DIRNAME"/testdata/good/* "$BATS_TEST_DIRNAME"/testdata/*.yaml "$root"/manifests/examples/*.yaml; do
 		assert_equal "${file##*/}: 0 accepts" "$(verdicts "$file")"
 	done
-	for file in "$BATS_TEST_DIRNAME"/testdata/bad/*; do
+	for file in "$BATS_TEST_DIRNAME"/testdata/bad/* "$root"/manifests/examples/refused/*; do
 		assert_equal "${file##*/}: 1 refuses" "$(verdicts "$file")"
 	done
 	for file in "$BATS_TEST_DIRNAME"/testdata/unreadable/*; do
@@ -77,12 +78,12 @@ verdicts() {
 
 @test "lint --mutate prints the spec as it would be stored" {
 	local file bad=
-	for file in "$BATS_TEST_DIRNAME"/testdata/good/* "$BATS_TEST_DIRNAME"/testdata/*.yaml; do
+	for file in "$BATS_TEST_DIRNAME"/testdata/good/* "$BATS_TEST_DIRNAME"/testdata/*.yaml "$root"/manifests/examples/*.yaml; do
 		diff -u --label lint --label kubectl \
 			<(lint --mutate -o json "$file" 2>/dev/null |
 				jq -S '.spec | walk(if type == "object" then with_entries(select(.value != null)) else . end)') \
 			<(kubectl create --dry-run=server -o json -f "$file" 2>/dev/null |
-				jq -S 'if .kind == "List" then .items[] else . end | select(.kind == "Performer") | .spec') \
+				jq -S 'if .kind == "List" then .items[] else . end | select(.kind | IN("Performer", "JobFlow", "JobFlowTemplate")) | .spec') \
 			>"$BATS_TEST_TMPDIR/diff" ||
 			bad+="${file##*/}"$'\n'"$(<"$BATS_TEST_TMPDIR/diff")"$'\n'
 	done
@@ -109,6 +110,37 @@ verdicts() {
 	run --separate-stderr lint -o json "$folder"/*/*
 	assert_equal "2 $text" "$status $(jq '.findings | length' <<<"$output")"
 	assert_equal 4 "$(jq .unreadable <<<"$output")"
+}
+
+@test "a flow of ten mistakes has ten findings, each with its line" {
+	run --separate-stderr lint "$root/manifests/examples/refused/jobflow.yaml"
+	assert_equal 1 "$status"
+	assert_equal "0 valid, 1 invalid, 0 of other kinds passed over" "$stderr"
+	assert_equal "8 10 14 17 21 23 24 32 34 37" "$(cut -d: -f 2 <<<"$output" | sort -n | xargs)"
+	run --separate-stderr lint -o json "$root/manifests/examples/refused/jobflow.yaml"
+	assert_equal '[10,["JobFlow"],["default"],["refused"],["error"],[14,"spec.steps[0].template.spec.ttlSecondsAfterFinished","FieldValueForbidden"]]' \
+		"$(jq -c '[.findings | length, (map(.kind) | unique), (map(.namespace) | unique), (map(.name) | unique),
+			(map(.severity) | unique), (.[] | select(.line == 14) | [.line, .field, .reason])]' <<<"$output")"
+}
+
+@test "a flow may have more steps offline than on the cluster" {
+	flow long '.spec.steps = [range(2001) | {name: "step-\(.)", type: "Manual"}]' >"$BATS_TEST_TMPDIR/long.json"
+	run --separate-stderr lint "$BATS_TEST_TMPDIR/long.json"
+	assert_equal 1 "$status"
+	assert_contains "$output" "spec.steps: Too many: 2001: a flow may have at most 2000 steps"
+	run --separate-stderr lint --max-steps 2001 "$BATS_TEST_TMPDIR/long.json"
+	assert_ok
+	run --separate-stderr lint --max-steps 0 "$BATS_TEST_TMPDIR/long.json"
+	assert_equal 2 "$status"
+	assert_contains "$stderr" "--max-steps"
+}
+
+@test "lint warns of an object that is too large for client-side apply" {
+	flow large '.spec.steps = [range(2000) | {name: "step-\(.)", template: job}]' |
+		kubectl create --dry-run=client -o yaml --validate=false -f - >"$BATS_TEST_TMPDIR/large.yaml"
+	run --separate-stderr lint "$BATS_TEST_TMPDIR/large.yaml"
+	assert_ok
+	assert_contains "$output" "warning: the object has more than 256 KiB: apply it with \`kubectl apply --server-side\`"
 }
 
 @test "what lint --mutate prints is accepted unchanged" {

@@ -259,6 +259,7 @@ static void print_summary(const struct lint *lint)
                 lint->unreadable);
         return;
     }
+    fflush(lint->options->out); /* the summary comes last, also where both go to one file */
     fprintf(lint->options->log, "%zu valid, %zu invalid, %zu of other kinds passed over",
             lint->valid, lint->invalid, lint->passed_over);
     if (lint->unreadable > 0)
