@@ -29,6 +29,10 @@ document() {
 	document docs/concepts.md
 }
 
+@test "docs/flows.md" {
+	document docs/flows.md
+}
+
 @test "docs/scheduling.md" {
 	document docs/scheduling.md
 }

@@ -28,7 +28,7 @@ load node
 	# As after a loss: the object is gone, the file is there.
 	document docs/operations.md "Deleting Performers"
 	assert_equal "" "$(kubectl get performer example --ignore-not-found -o name)"
-	kubectl apply -f build/performers.json
+	kubectl apply -f build/callboard-objects.json
 	assert_equal '"registry.example/avs/performer:v2.1.0"' "$(stored example .spec.image)"
 }
 
