@@ -134,9 +134,10 @@ struct str performer_label_value(struct str text, char to[LABEL_VALUE_SIZE])
         return (struct str){to, text.len};
     }
     for (size_t i = 0; i < text.len && len < KEPT_MAX; i++) {
-        bool is_legal = is_alphanumeric(text.ptr[i]);
-        if (is_legal || len > 0)
-            to[len++] = is_legal ? text.ptr[i] : '-';
+        if (is_alphanumeric(text.ptr[i]))
+            to[len++] = text.ptr[i];
+        else if (len > 0 && to[len - 1] != '-')
+            to[len++] = '-';
     }
     while (len > 0 && !is_alphanumeric(to[len - 1]))
         len--;
