@@ -660,6 +660,25 @@ static void the_backoff_doubles_with_jitter_and_is_reset_by_quiet(void **state)
     assert_in_range(pass_backoff(f), 800, 1600);
 }
 
+static void after_a_restart_of_the_server_the_list_comes_soon(void **state)
+{
+    struct fixture *f = *state;
+    start_watch(f);
+    pass_ms(f, 31000);
+    fake_end(&f->fake, last(f), KUBE_LOST);
+    for (int i = 0; i < 4; i++) {
+        fake_fail(&f->fake, last(f), KUBE_NOT_SENT);
+        pass_backoff(f);
+    }
+    fake_answer(&f->fake, last(f), 410, "{}");
+    assert_in_range(pass_backoff(f), 800, 1600);
+    /* Lists that expire at once are not hammered. */
+    for (int i = 0; i < 2; i++) {
+        say(f, LIST_END("10") ERROR_EVENT("410", "Expired"));
+        assert_in_range(pass_backoff(f), 1600 << i, 3200 << i);
+    }
+}
+
 static void retry_after_is_honoured_within_reason(void **state)
 {
     struct fixture *f = *state;
@@ -901,6 +920,7 @@ int main(void)
         TEST(what_cannot_be_read_of_a_watch_leads_to_a_list),
         TEST(a_watch_that_is_refused_is_tried_again_and_then_listed),
         TEST(the_backoff_doubles_with_jitter_and_is_reset_by_quiet),
+        TEST(after_a_restart_of_the_server_the_list_comes_soon),
         TEST(retry_after_is_honoured_within_reason),
         TEST(a_sink_without_memory_gets_a_new_list),
         TEST(a_transport_that_cannot_send_is_tried_again),

@@ -76,6 +76,7 @@ struct kube_reflector {
     int64_t heard_ns;
     int64_t backoff_ns;    /* the next one */
     int64_t backed_off_ns; /* when the last one was used */
+    int64_t listed_ns;     /* when the last list was begun */
     char problem[PROBLEM_MAX];
 
     /* What this server does. */
@@ -140,6 +141,15 @@ static void try_later(struct kube_reflector *reflector, const char *list_reason,
     reflector->is_list_next = list_reason != NULL;
     reflector->list_reason = list_reason;
     timers_set(reflector->config.timers, &reflector->retry, reflector->backed_off_ns);
+}
+
+/* A version that is too old needs a list and nothing else: what failed before it, as when the server was
+ * restarted, is over. */
+static void list_after_expiry(struct kube_reflector *reflector, int64_t at_least_ns)
+{
+    if (now(reflector) - reflector->listed_ns > BACKOFF_LAST_NS)
+        reflector->backoff_ns = BACKOFF_FIRST_NS;
+    try_later(reflector, "expired", at_least_ns);
 }
 
 /* ---- Requests ---- */
@@ -231,6 +241,7 @@ static void begin_list(struct kube_reflector *reflector, const char *reason)
     counter_add(counter_of(reflector->metrics.lists,
                            METRICS_VALUES(resource_label(reflector), str_from_cstr(reason))),
                 1);
+    reflector->listed_ns = now(reflector);
     reflector->list_reason = reason;
     reflector->is_listing = true;
     reflector->has_begun = false;
@@ -494,7 +505,10 @@ static void recover(struct kube_reflector *reflector)
     const char *reason = faults[fault].reason;
     if (!reason && reflector->is_listing)
         reason = reflector->list_reason;
-    try_later(reflector, reason, 0);
+    if (fault == FAULT_EXPIRED)
+        list_after_expiry(reflector, 0);
+    else
+        try_later(reflector, reason, 0);
 }
 
 static void end_page(struct kube_reflector *reflector, const struct kube_response *response)
@@ -504,7 +518,10 @@ static void end_page(struct kube_reflector *reflector, const struct kube_respons
         keep_refusal(reflector, response);
         reflector->is_unpaged = reflector->is_unpaged || (is_expired && reflector->has_expired);
         reflector->has_expired = reflector->has_expired || is_expired;
-        try_later(reflector, is_expired ? "expired" : "failed", response->retry_after_ns);
+        if (is_expired)
+            list_after_expiry(reflector, response->retry_after_ns);
+        else
+            try_later(reflector, "failed", response->retry_after_ns);
         return;
     }
     if (!pieces_is_whole(&reflector->pieces) || reflector->list_version == 0) {
@@ -552,12 +569,13 @@ static void end_watch(struct kube_reflector *reflector, const struct kube_respon
         return;
     }
     keep_refusal(reflector, response);
-    const char *list_reason = NULL;
+    bool is_refusal = response->status && response->status != 429;
     if (response->status == 410)
-        list_reason = "expired";
-    else if (response->status && response->status != 429 && ++reflector->refusals >= REFUSALS_MAX)
-        list_reason = "refused";
-    try_later(reflector, list_reason, response->retry_after_ns);
+        list_after_expiry(reflector, response->retry_after_ns);
+    else if (is_refusal && ++reflector->refusals >= REFUSALS_MAX)
+        try_later(reflector, "refused", response->retry_after_ns);
+    else
+        try_later(reflector, NULL, response->retry_after_ns);
 }
 
 static void on_done(void *ctx, const struct kube_response *response)
