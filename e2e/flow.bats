@@ -122,6 +122,13 @@ assert_nothing_lost() {
 	done
 }
 
+@test "a misspelt field of a template is warned of: nobody else would" {
+	flow misspelt '.spec.steps[0].template.spec.template.spec.containers[0].imagePullPolcy = "Always"' >"$BATS_TEST_TMPDIR/flow.json"
+	run --separate-stderr kubectl apply -f "$BATS_TEST_TMPDIR/flow.json"
+	assert_ok
+	assert_contains "$stderr" 'Warning: spec.steps[0].template.spec.template.spec.containers[0].imagePullPolcy: there is no such field, as far as is known (did you mean "imagePullPolicy"?)'
+}
+
 # ---- What is refused ----
 
 @test "a cycle is refused with its path" {

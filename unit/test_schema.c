@@ -471,6 +471,27 @@ static void values_of_an_enum_are_listed_and_the_nearest_is_proposed(void **stat
     assert_null(memmem(f->errors.first->message.ptr, f->errors.first->message.len, "did you", 7));
 }
 
+/* Of objects of others they are only told of, also where something is of a wrong type. */
+static void unknown_fields_can_be_found_alone(void **state)
+{
+    struct fixture *f = *state;
+    static const struct row rows[] = {
+        {"\"port\":0,\"any\":{\"x\":1},\"env\":{\"x\":\"y\"}", {{0}}},
+        {"\"nonsense\":null", {{0}}},
+        {"\"nested\":[],\"parts\":{}", {{0}}},
+        {"\"prot\":1", {{ERR_INVALID, "prot", "known (did you mean \"port\"?); the apiserver"}}},
+        {"\"parts\":[{\"name\":\"a\"},{\"nonsense\":1}]",
+         {{ERR_INVALID, "parts[1].nonsense", "as far as is known; the apiserver drops"}}},
+        {"\"nested\":{\"dpeth\":1},\"zzzzz\":1",
+         {{ERR_INVALID, "nested.dpeth", "\"depth\""}, {ERR_INVALID, "zzzzz", "known; the"}}},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        err_list_init(&f->errors, &f->arena, ERR_LIST_MAX);
+        schema_find_unknown(&thing_schema, thing(f, rows[i].members), NULL, &f->errors);
+        findings_assert(&f->errors, rows[i].findings, rows[i].members);
+    }
+}
+
 static void unknown_fields_are_refused_offline_with_a_proposal(void **state)
 {
     static const struct row rows[] = {
@@ -976,6 +997,7 @@ int main(void)
         TEST(strings_have_their_lengths_and_formats),
         TEST(values_of_an_enum_are_listed_and_the_nearest_is_proposed),
         TEST(unknown_fields_are_refused_offline_with_a_proposal),
+        TEST(unknown_fields_can_be_found_alone),
         TEST(null_counts_as_absent),
         TEST(lists_and_maps_have_their_numbers_of_entries),
         TEST(a_string_without_a_limit_of_its_own_has_the_common_one),

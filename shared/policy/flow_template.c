@@ -18,6 +18,8 @@ static void check_job(const struct flow *flow, uint32_t i)
     struct path at = path_field(flow_step_path(flow, i, &storage), STR("template"));
     schema_validate(&job_template_schema, step->template, SCHEMA_PLACEHOLDERS, &at,
                     &flow->findings->errors);
+    /* The CustomResourceDefinition cannot know them, and the apiserver would drop them from the Job. */
+    schema_find_unknown(&job_template_schema, step->template, &at, &flow->findings->warnings);
 }
 
 static void refuse_members(const struct flow *flow, uint32_t i, const char *type,

@@ -258,14 +258,20 @@ static bool validate_time(const struct walk *walk, const struct schema *schema,
     return false;
 }
 
-static void report_unknown(const struct walk *walk, const struct schema *schema,
-                           const struct json *found, const struct path *path)
+/* The name of a field that is most like `name`, or absent. */
+static struct str nearest_field(const struct schema *schema, struct str name)
 {
     struct str names[MAX_SUGGESTIONS];
     size_t count = 0;
     for (const struct schema *f = schema->fields; f->name && count < MAX_SUGGESTIONS; f++)
         names[count++] = str_from_cstr(f->name);
-    struct str near = str_nearest(json_key(found), names, count);
+    return str_nearest(name, names, count);
+}
+
+static void report_unknown(const struct walk *walk, const struct schema *schema,
+                           const struct json *found, const struct path *path)
+{
+    struct str near = nearest_field(schema, json_key(found));
     struct path at = path_field(path, json_key(found));
     err_list_add(walk->errors, &at, found->line, ERR_INVALID,
                  "Invalid value: there is no such field%s%" PRIstr "%s",
@@ -481,6 +487,41 @@ bool schema_validate(const struct schema *schema, const struct json *value, unsi
 {
     struct walk walk = {.options = options, .errors = errors};
     return validate(&walk, schema, value, path);
+}
+
+/* ---- Unknown fields ---- */
+
+static void find_unknown_members(const struct schema *schema, const struct json *value,
+                                 const struct path *path, struct err_list *findings)
+{
+    JSON_EACH (found, value) {
+        const struct schema *row = schema_field(schema, json_key(found));
+        struct path at = path_field(path, json_key(found));
+        if (row) {
+            schema_find_unknown(row, found, &at, findings);
+        } else if (found->type != JSON_NULL) {
+            struct str near = nearest_field(schema, json_key(found));
+            err_list_add(findings, &at, found->line, ERR_INVALID,
+                         "there is no such field, as far as is known%s%" PRIstr
+                         "%s; the apiserver drops what does not exist",
+                         near.ptr ? " (did you mean \"" : "", STR_ARG(near),
+                         near.ptr ? "\"?)" : "");
+        }
+    }
+}
+
+void schema_find_unknown(const struct schema *schema, const struct json *value,
+                         const struct path *path, struct err_list *findings)
+{
+    if (schema->type == SCHEMA_OBJECT && schema->fields && json_is(value, JSON_OBJECT)) {
+        find_unknown_members(schema, value, path, findings);
+    } else if (schema->type == SCHEMA_LIST && json_is(value, JSON_ARRAY) && schema->item->fields) {
+        size_t index = 0;
+        JSON_EACH (entry, value) {
+            struct path at = path_index(path, index++);
+            schema_find_unknown(schema->item, entry, &at, findings);
+        }
+    }
 }
 
 /* ---- Defaults ---- */

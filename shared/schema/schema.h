@@ -110,6 +110,11 @@ enum schema_option {
 bool schema_validate(const struct schema *schema, const struct json *value, unsigned options,
                      const struct path *path, struct err_list *errors);
 
+/* Reports the fields that have no row, and nothing else: for objects of others, in which a field that is
+ * not known may be a new one as well as a misspelt one. */
+void schema_find_unknown(const struct schema *schema, const struct json *value,
+                         const struct path *path, struct err_list *findings);
+
 /* Adds the defaults below `value` in place. False without memory. */
 bool schema_default(const struct schema *schema, struct json *value, struct arena *arena);
 
