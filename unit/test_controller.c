@@ -12,13 +12,19 @@
 /* A reflector that the test moves by hand, and events that are only counted, in place of the real ones: the
  * runtime asks nothing else of them. */
 struct kube_reflector {
-    bool has_synced;
     uint64_t version;
+    unsigned refreshes;
+    bool is_stale;
 };
 
-bool kube_reflector_has_synced(const struct kube_reflector *reflector)
+void kube_reflector_refresh(struct kube_reflector *reflector)
 {
-    return reflector->has_synced;
+    reflector->refreshes++;
+}
+
+bool kube_reflector_is_fresh(const struct kube_reflector *reflector)
+{
+    return !reflector->is_stale;
 }
 
 uint64_t kube_reflector_version(const struct kube_reflector *reflector)
@@ -175,8 +181,8 @@ static int set_up(void **state)
     assert_non_null(w->queue);
     w->performers = make_store(w, &performer_type, performer_changed);
     w->pods = make_store(w, &pod_type, pod_changed);
-    w->performers_seen = (struct kube_reflector){true, 1};
-    w->pods_seen = (struct kube_reflector){true, 1};
+    w->performers_seen = (struct kube_reflector){.version = 1};
+    w->pods_seen = (struct kube_reflector){.version = 1};
     w->config = (struct controller_config){
         .kind = {.name = "performer",
                  .resource = &kube_performers,
@@ -860,16 +866,16 @@ static void a_look_is_repeated_until_the_server_answers(void **state)
 
 /* ---- Leading ---- */
 
-static void nothing_happens_before_all_caches_have_synced(void **state)
+static void nothing_happens_before_all_caches_are_fresh(void **state)
 {
     struct world *w = *state;
     w->reconcile = want_pod;
-    w->pods_seen.has_synced = false;
+    w->pods_seen.is_stale = true;
     show(w, w->performers, PERFORMER_A);
     start(w);
     pass(w, 150000);
     assert_int_equal(w->reconciles, 0);
-    w->pods_seen.has_synced = true;
+    w->pods_seen.is_stale = false;
     turn(w);
     assert_int_equal(w->reconciles, 1);
     controller_stop(w->controller);
@@ -891,9 +897,16 @@ static void who_loses_the_lead_drops_what_is_under_way(void **state)
     pass(w, 300000);
     expect_nothing(w);
     assert_int_equal(w->reconciles, 1);
-    /* It leads again, and looks at everything anew. */
+    assert_int_equal(w->pods_seen.refreshes, 1);
+    /* It leads again, and looks at everything anew: another has led, or a write that was dropped was done. */
+    w->pods_seen.is_stale = true;
     controller_start(w->controller);
+    assert_int_equal(w->performers_seen.refreshes, 2);
+    assert_int_equal(w->pods_seen.refreshes, 2);
     w->reconcile = want_pod;
+    expect_nothing(w);
+    assert_int_equal(w->reconciles, 1);
+    w->pods_seen.is_stale = false;
     expect_nothing(w);
     assert_int_equal(w->reconciles, 2);
 }
@@ -1084,7 +1097,7 @@ int main(void)
         TEST(a_lost_answer_is_settled_by_a_look),
         TEST(a_delete_whose_answer_was_lost_is_settled_by_a_look),
         TEST(a_look_is_repeated_until_the_server_answers),
-        TEST(nothing_happens_before_all_caches_have_synced),
+        TEST(nothing_happens_before_all_caches_are_fresh),
         TEST(who_loses_the_lead_drops_what_is_under_way),
         TEST(an_orderly_end_finishes_the_write_under_way_and_begins_no_other),
         TEST(no_more_keys_than_workers_write_at_once),

@@ -737,6 +737,36 @@ static void it_tells_when_the_server_was_heard(void **state)
     assert_int_equal(kube_reflector_heard_ns(f->reflector), heard_ns);
 }
 
+/* Whatever it is doing: a watch, a list that may be older than what is asked for, or waiting. */
+static void a_refresh_lists_anew_and_is_over_when_that_list_is_whole(void **state)
+{
+    enum { WATCHING, LISTING, WAITING, CASES };
+    struct fixture *f = *state;
+    for (int i = 0; i < CASES; i++) {
+        say(f, EVENT("ADDED", "a", "5") LIST_END("10"));
+        assert_true(kube_reflector_is_fresh(f->reflector));
+        if (i != WATCHING)
+            kube_reflector_refresh(f->reflector);
+        if (i == LISTING)
+            say(f, EVENT("ADDED", "a", "5"));
+        if (i == WAITING)
+            fake_fail(&f->fake, last(f), KUBE_NOT_SENT);
+        size_t before = last(f);
+        kube_reflector_refresh(f->reflector);
+        assert_false(fake_is_open(&f->fake, before));
+        assert_int_equal(last(f), before + 1);
+        assert_int_equal(timers_next_ns(&f->timers), TIMERS_NEVER);
+        assert_non_null(strstr(fake_sent(&f->fake, last(f))->target.ptr, "sendInitialEvents=true"));
+        assert_false(kube_reflector_is_fresh(f->reflector));
+        assert_true(kube_reflector_has_synced(f->reflector));
+        say(f, EVENT("ADDED", "a", "5"));
+        assert_false(kube_reflector_is_fresh(f->reflector));
+    }
+    say(f, LIST_END("20"));
+    assert_true(kube_reflector_is_fresh(f->reflector));
+    assert_int_equal(kube_reflector_version(f->reflector), 20);
+}
+
 static void the_metrics_tell_what_happened(void **state)
 {
     struct fixture *f = *state;
@@ -925,6 +955,7 @@ int main(void)
         TEST(a_sink_without_memory_gets_a_new_list),
         TEST(a_transport_that_cannot_send_is_tried_again),
         TEST(it_tells_when_the_server_was_heard),
+        TEST(a_refresh_lists_anew_and_is_over_when_that_list_is_whole),
         TEST(the_metrics_tell_what_happened),
         TEST(the_longest_list_takes_no_more_memory_than_its_largest_object),
         TEST(a_reflector_that_is_freed_cancels_its_request),

@@ -222,17 +222,17 @@ static void fire_resync(void *ctx, int64_t now_ns)
     struct controller *c = ctx;
     timers_set(c->config.timers, &c->resync, now_ns + c->config.resync_ns / RESYNC_SLOTS);
     c->resync_slot = (c->resync_slot + 1) % RESYNC_SLOTS;
-    if (c->has_synced)
+    if (c->is_fresh)
         enqueue_slot(c, c->resync_slot);
 }
 
-static bool caches_have_synced(struct controller *c)
+static bool caches_are_fresh(struct controller *c)
 {
-    for (size_t i = 0; i < c->config.cache_count && !c->has_synced; i++) {
-        if (!kube_reflector_has_synced(c->config.caches[i].reflector))
+    for (size_t i = 0; i < c->config.cache_count && !c->is_fresh; i++) {
+        if (!kube_reflector_is_fresh(c->config.caches[i].reflector))
             return false;
     }
-    return c->has_synced = true;
+    return c->is_fresh = true;
 }
 
 /* ---- The controller ---- */
@@ -277,6 +277,9 @@ void controller_start(struct controller *c)
 {
     c->is_leading = true;
     c->is_all_due = true;
+    c->is_fresh = false;
+    for (size_t i = 0; i < c->config.cache_count; i++)
+        kube_reflector_refresh(c->config.caches[i].reflector);
     timers_set(c->config.timers, &c->resync,
                clock_now_ns(c->config.clock) + c->config.resync_ns / RESYNC_SLOTS);
 }
@@ -317,7 +320,7 @@ bool controller_run(struct controller *c)
         if (work->state == WORK_FENCED)
             work_pass_fence(work);
     }
-    if (!c->is_leading || c->is_draining || !caches_have_synced(c))
+    if (!c->is_leading || c->is_draining || !caches_are_fresh(c))
         return false;
     if (c->is_all_due)
         enqueue_slot(c, RESYNC_SLOTS);

@@ -101,7 +101,7 @@ struct controller_kind {
 struct controller_cache {
     const struct kube_resource *resource;
     const struct store *store;
-    const struct kube_reflector *reflector;
+    struct kube_reflector *reflector;
 };
 
 enum { CONTROLLER_CACHES_MAX = 8 };
@@ -145,7 +145,8 @@ struct controller *controller_new(const struct controller_config *config, struct
 /* Drops what is under way. Accepts NULL. */
 void controller_free(struct controller *controller);
 
-/* From now on this process leads: every object is reconciled as soon as all caches have synced. */
+/* From now on this process leads: all caches are refreshed, and then every object is reconciled. What they
+ * had may be older than what another process, or this one when it led before, has written. */
 void controller_start(struct controller *controller);
 /* It no longer leads: what is under way is dropped, nothing is sent any more. */
 void controller_stop(struct controller *controller);

@@ -68,8 +68,8 @@ struct controller {
     size_t busy; /* works in WORK_SENDING and WORK_LOOKING */
     bool is_leading;
     bool is_draining;
-    bool has_synced;
-    bool is_all_due;     /* every object is to be queued once all caches have synced */
+    bool is_fresh;       /* all caches are, since it leads */
+    bool is_all_due;     /* every object is to be queued once they are */
     struct arena answer; /* of what the server answered last */
     struct timer resync;
     uint64_t resync_slot;

@@ -72,6 +72,7 @@ struct kube_reflector {
     bool is_list_next;       /* after the backoff: a list, else the watch goes on */
     const char *list_reason; /* why */
     bool has_synced;
+    bool is_fresh;
     uint64_t version; /* given to the sink */
     int64_t heard_ns;
     int64_t backoff_ns;    /* the next one */
@@ -332,7 +333,7 @@ static void end_list(struct kube_reflector *reflector, uint64_t version)
     tell_begin(reflector);
     reflector->is_listing = reflector->has_expired = reflector->is_unpaged = false;
     reflector->broken_streams = reflector->refusals = reflector->silences = 0;
-    reflector->has_synced = true;
+    reflector->has_synced = reflector->is_fresh = true;
     reflector->problem[0] = '\0';
     reflector->config.sink.end(reflector->config.sink.ctx);
     set_version(reflector, version);
@@ -690,6 +691,22 @@ void kube_reflector_free(struct kube_reflector *reflector)
 bool kube_reflector_has_synced(const struct kube_reflector *reflector)
 {
     return reflector->has_synced;
+}
+
+void kube_reflector_refresh(struct kube_reflector *reflector)
+{
+    struct kube_transport *transport = reflector->config.transport;
+    if (reflector->exchange)
+        transport->ops->cancel(transport, reflector->exchange);
+    reflector->exchange = NULL;
+    timers_cancel(reflector->config.timers, &reflector->retry);
+    reflector->is_fresh = false;
+    begin_list(reflector, "refresh");
+}
+
+bool kube_reflector_is_fresh(const struct kube_reflector *reflector)
+{
+    return reflector->is_fresh;
 }
 
 uint64_t kube_reflector_version(const struct kube_reflector *reflector)

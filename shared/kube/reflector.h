@@ -6,9 +6,10 @@
  * with as much again at random; two quiet minutes reset that.
  *
  * Freshness: every list, the first too, asks for no version, which is as new as etcd is when the server
- * takes the request ("Most recent", kubernetes.io/docs/reference/using-api/api-concepts). A new leader
- * never acts on a list older than what the leader before it wrote. The list is streamed (WatchList,
- * sendInitialEvents) where the server has that, else it is read in pages.
+ * takes the request ("Most recent", kubernetes.io/docs/reference/using-api/api-concepts). A watch may be
+ * behind: by seconds, and by SILENCE_NS (reflector.c) when its connection is dead. So a new leader refreshes,
+ * and never acts on less than the leader before it wrote. The list is streamed (WatchList, sendInitialEvents)
+ * where the server has that, else it is read in pages.
  *
  * Objects are given to the sink as JSON trees in an arena that is reset after each one: a sink keeps a
  * projection, not the tree. Neither a page nor a stream is ever held whole. An object that is larger than
@@ -69,6 +70,11 @@ void kube_reflector_free(struct kube_reflector *reflector);
 
 /* True once a list was whole (and for ever after). */
 bool kube_reflector_has_synced(const struct kube_reflector *reflector);
+/* What was seen so far may be behind what others wrote: begins a new list, which kube_reflector_is_fresh()
+ * waits for. Not to be called by the sink. */
+void kube_reflector_refresh(struct kube_reflector *reflector);
+/* A list that was begun after the last refresh was whole. */
+bool kube_reflector_is_fresh(const struct kube_reflector *reflector);
 /* All that happened up to this version has been given to the sink (the last event, bookmark or list). A
  * fence waits for the version of its own write (control/controller.h). */
 uint64_t kube_reflector_version(const struct kube_reflector *reflector);
