@@ -36,6 +36,15 @@ static void delete_others(struct scene *scene)
     }
 }
 
+/* A time that is further ahead than we would wait is of a clock that was put back. */
+static int64_t switched_left_ns(const struct scene *scene)
+{
+    int64_t switched_ns = scene->performer->last_upgrade_ns;
+    return switched_ns - scene->now.wall_ns <= SWITCHED_WAIT_NS
+               ? performer_time_left(scene, switched_ns, SWITCHED_WAIT_NS)
+               : 0;
+}
+
 /* The old pod of an upgrade goes when it has not been called for a while. */
 static void retire_keeper(struct scene *scene)
 {
@@ -44,7 +53,7 @@ static void retire_keeper(struct scene *scene)
         performer->served_revision != performer->revision ||
         !performer_service_leads_to(scene, scene->current))
         return;
-    int64_t left_ns = performer_time_left(scene, performer->last_upgrade_ns, SWITCHED_WAIT_NS);
+    int64_t left_ns = switched_left_ns(scene);
     if (left_ns > 0)
         performer_again_after(scene, left_ns);
     else

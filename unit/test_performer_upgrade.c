@@ -227,6 +227,21 @@ static void blue_green_switches_when_the_new_pod_is_ready(void **state)
     assert_int_equal(world->peak_running, 2);
 }
 
+static void a_clock_that_is_put_back_does_not_keep_the_old_pod(void **state)
+{
+    struct world *world = *state;
+    start(world, BLUE_GREEN);
+    change_spec(world, NEW_IMAGE);
+    world_settle(world);
+    world_run(world, pod_at(world, 1), "n2");
+    world_settle(world);
+    assert_status(world, "Running", "Running", "true");
+    world->now.wall_ns -= 9 * CLOCK_NS_PER_SEC; /* two clocks never agree quite */
+    step(world, "");
+    world->now.wall_ns -= 3600 * CLOCK_NS_PER_SEC;
+    step(world, "delete pod of before the upgrade");
+}
+
 static void blue_green_goes_on_serving_while_the_new_pod_fails(void **state)
 {
     struct world *world = *state;
@@ -477,6 +492,7 @@ int main(void)
         TEST(the_way_back_to_the_revision_of_before_is_no_upgrade),
         TEST(an_upgrade_takes_a_pod_of_the_old_operator_along),
         TEST(blue_green_switches_when_the_new_pod_is_ready),
+        TEST(a_clock_that_is_put_back_does_not_keep_the_old_pod),
         TEST(blue_green_goes_on_serving_while_the_new_pod_fails),
         TEST(blue_green_keeps_only_a_pod_that_serves),
         TEST(blue_green_has_never_more_than_two_pods),
