@@ -202,15 +202,26 @@ fuzz: build/fuzz/fuzz_$(FUZZ) ## fuzzes one target: FUZZ=name SECONDS=n
 		-artifact_prefix=build/fuzz/ build/fuzz/corpus/$(FUZZ) unit/fuzz/corpus/$(FUZZ)
 
 # ---- Benchmarks ----------------------------------------------------------------------------------
+#
+# Figures are printed, never asserted: machines differ.
+
+.PHONY: bench bench-lint bench-webhook
+bench: bench-lint bench-webhook ## all benchmarks
 
 FLOW_TIME := build/release/flow-time
 $(FLOW_TIME): build/release/hack/flow-time/main.o build/release/libcore.a
 	@echo "  LINK    $@"
 	@$(CC) $(LDFLAGS_release) -pthread -o $@ $^ $(CORE_LIBS) $(MALLOC_LIBS_release)
 
-.PHONY: bench-lint
 bench-lint: $(FLOW_TIME) all ## lint on a flow of 10,000 steps and 100,000 edges: STEPS=n EDGES=n
 	@STEPS="$(STEPS)" EDGES="$(EDGES)" hack/bench-lint $(FLOW_TIME)
+
+# Requests of the benchmark's last part, and rounds before it.
+REQUESTS ?= 1000000
+ROUNDS ?= 5
+
+bench-webhook: all ## callboard-webhook beside a webhook in Go: REQUESTS=n ROUNDS=n
+	@hack/bench/webhook -requests $(REQUESTS) -rounds $(ROUNDS)
 
 # ---- Generated files and checks ------------------------------------------------------------------
 
