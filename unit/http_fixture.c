@@ -78,6 +78,14 @@ static void answer_echo(void *ctx, const struct http_request *request,
         http_response_add_header(response, "X-Echo", type.ptr);
 }
 
+static void answer_copy(void *ctx, const struct http_request *request,
+                        struct http_response *response)
+{
+    (void)ctx;
+    response->status = 200;
+    response->body = arena_copy(request->arena, request->body);
+}
+
 static void answer_after_release(void *ctx, const struct http_request *request,
                                  struct http_response *response)
 {
@@ -92,7 +100,7 @@ static void answer_full(void *ctx, const struct http_request *request,
 {
     (void)ctx;
     size_t count = 0;
-    while (arena_alloc(request->arena, 1024))
+    while (arena_alloc(request->arena, 1))
         count++;
     /* The answer needs memory that no longer is there: http_response_set_text() notices. */
     http_response_set_text(response, request, 200, "%zu\n", count);
@@ -121,6 +129,7 @@ static const struct http_route *routes_for(struct http_fixture *fixture)
         {.method = "POST", .path = "/count", .handler = answer_count},
         {.method = "POST", .path = "/small", .max_body = 10, .handler = answer_count},
         {.method = "POST", .path = "/echo", .handler = answer_echo},
+        {.method = "POST", .path = "/copy", .handler = answer_copy},
         {.method = "POST", .path = "/hold", .handler = answer_after_release, .ctx = fixture},
         {.method = "POST", .path = "/fill", .handler = answer_full},
     };

@@ -17,6 +17,7 @@
  *   POST /count      the number of bytes of the body and their sum: "3 294\n"
  *   POST /small      the same, at most 10 bytes
  *   POST /echo       the body
+ *   POST /copy       the body, from a copy in the arena
  *   POST /hold       "held\n", once http_fixture_release() is called
  *   POST /fill       takes all the memory of its arena before it answers
  */
@@ -30,7 +31,7 @@
 
 #include <semaphore.h>
 
-enum { HTTP_FIXTURE_LARGE = 16 * 1024 * 1024, HTTP_FIXTURE_ROUTES = 10 };
+enum { HTTP_FIXTURE_LARGE = 16 * 1024 * 1024, HTTP_FIXTURE_ROUTES = 11 };
 
 struct http_fixture {
     struct test_mem mem;

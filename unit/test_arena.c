@@ -161,6 +161,40 @@ static void impossible_sizes_are_refused(void **state)
     test_mem_done(&mem);
 }
 
+static void a_large_piece_leaves_the_rest_of_the_block_in_use(void **state)
+{
+    (void)state;
+    struct test_mem mem;
+    struct arena arena;
+    test_mem_init(&mem);
+    arena_init(&arena, &mem.mem, BLOCK, MAX);
+    unsigned char *before = arena_alloc(&arena, 64);
+    assert_non_null(arena_alloc(&arena, 3 * BLOCK));
+    assert_int_equal(mem.live_blocks, 2);
+    assert_ptr_equal(arena_alloc(&arena, 64), before + 64);
+    assert_int_equal(mem.live_blocks, 2);
+    arena_done(&arena);
+    assert_int_equal(arena.used, 0);
+    test_mem_done(&mem);
+}
+
+static void a_reset_keeps_no_large_block(void **state)
+{
+    (void)state;
+    struct test_mem mem;
+    struct arena arena;
+    test_mem_init(&mem);
+    arena_init(&arena, &mem.mem, BLOCK, MAX);
+    assert_non_null(arena_alloc(&arena, 3 * BLOCK));
+    assert_non_null(arena_alloc(&arena, 2 * BLOCK));
+    arena_reset(&arena);
+    assert_int_equal(mem.live_blocks, 0);
+    assert_int_equal(arena.used, 0);
+    assert_non_null(arena_alloc(&arena, 1));
+    arena_done(&arena);
+    test_mem_done(&mem);
+}
+
 static void a_reset_keeps_one_ordinary_block(void **state)
 {
     (void)state;
@@ -304,6 +338,8 @@ int main(void)
         cmocka_unit_test(the_cap_is_kept_to_the_byte),
         cmocka_unit_test(a_piece_larger_than_a_block_has_its_own),
         cmocka_unit_test(impossible_sizes_are_refused),
+        cmocka_unit_test(a_large_piece_leaves_the_rest_of_the_block_in_use),
+        cmocka_unit_test(a_reset_keeps_no_large_block),
         cmocka_unit_test(a_reset_keeps_one_ordinary_block),
         cmocka_unit_test(a_reset_does_not_keep_a_large_block),
         cmocka_unit_test(a_zeroed_arena_may_be_reset_and_done_and_gives_nothing),

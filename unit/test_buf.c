@@ -60,6 +60,29 @@ static void content_survives_growing(void **state)
     test_mem_done(&mem);
 }
 
+static void beyond_half_of_the_maximum_the_rest_is_taken_at_once(void **state)
+{
+    (void)state;
+    static const size_t maxima[] = {1, 255, 256, 300, 600, 1000, 1024, 1025};
+    for (size_t i = 0; i < sizeof(maxima) / sizeof(maxima[0]); i++) {
+        size_t max = maxima[i], half_calls = 0;
+        struct test_mem mem;
+        struct buf buf;
+        test_mem_init(&mem);
+        buf_init(&buf, &mem.mem, max);
+        for (size_t len = 0; len < max; len++) {
+            buf_put_char(&buf, 'x');
+            assert_true(buf.cap <= max);
+            half_calls = len == max / 2 ? mem.calls : half_calls;
+        }
+        assert_false(buf_failed(&buf));
+        assert_true(mem.calls <= half_calls + 1);
+        assert_int_equal(buf.cap, max);
+        buf_done(&buf);
+        test_mem_done(&mem);
+    }
+}
+
 /* Writes `len` bytes in one of the ways there are. */
 static void write_in_way(struct buf *buf, int way, size_t len)
 {
@@ -234,6 +257,7 @@ int main(void)
         cmocka_unit_test(writers_append),
         cmocka_unit_test(an_empty_buffer_is_the_empty_text_and_takes_no_memory),
         cmocka_unit_test(content_survives_growing),
+        cmocka_unit_test(beyond_half_of_the_maximum_the_rest_is_taken_at_once),
         cmocka_unit_test(the_maximum_is_kept_to_the_byte_by_every_writer),
         cmocka_unit_test(after_a_failure_nothing_more_is_written),
         cmocka_unit_test(clearing_keeps_the_memory_and_done_gives_it_back),

@@ -39,19 +39,22 @@ static void block_free(struct arena *arena, struct arena_block *block)
 
 void arena_reset(struct arena *arena)
 {
-    struct arena_block *block = arena->blocks;
-    while (block && block->next) {
-        struct arena_block *next = block->next;
-        block_free(arena, block);
-        block = next;
+    struct arena_block *kept = NULL, *next;
+    for (struct arena_block *block = arena->blocks; block; block = next) {
+        struct arena_block *unwanted = block;
+        next = block->next;
+        if (block->size == arena->block_size) {
+            unwanted = kept;
+            kept = block;
+        }
+        if (unwanted)
+            block_free(arena, unwanted);
     }
-    if (block && block->size > arena->block_size) {
-        block_free(arena, block);
-        block = NULL;
+    if (kept) {
+        kept->next = NULL;
+        kept->used = 0;
     }
-    if (block)
-        block->used = 0;
-    arena->blocks = block;
+    arena->blocks = kept;
 }
 
 void arena_done(struct arena *arena)
@@ -62,9 +65,12 @@ void arena_done(struct arena *arena)
     arena->blocks = NULL;
 }
 
+/* A new block, in front of the others unless it is larger than an ordinary one: what is left of the
+ * block in front goes on being used then. */
 static struct arena_block *block_add(struct arena *arena, size_t size)
 {
-    if (size < arena->block_size)
+    bool is_large = size > arena->block_size;
+    if (!is_large)
         size = arena->block_size;
     if (size > SIZE_MAX - sizeof(struct arena_block))
         return NULL;
@@ -74,8 +80,9 @@ static struct arena_block *block_add(struct arena *arena, size_t size)
     struct arena_block *block = mem_alloc(arena->source, total);
     if (!block)
         return NULL;
-    *block = (struct arena_block){.next = arena->blocks, .size = size};
-    arena->blocks = block;
+    struct arena_block **place = is_large && arena->blocks ? &arena->blocks->next : &arena->blocks;
+    *block = (struct arena_block){.next = *place, .size = size};
+    *place = block;
     arena->used += total;
     return block;
 }

@@ -6,7 +6,7 @@
  *   struct arena arena;
  *   arena_init(&arena, mem_system(), 32 * 1024, 32 * 1024 * 1024);
  *   …
- *   arena_reset(&arena);     keeps the first block for the next request
+ *   arena_reset(&arena);     keeps a block for the next request
  *   arena_done(&arena);
  */
 #ifndef BASE_ARENA_H
@@ -21,7 +21,7 @@ struct arena_block;
 
 struct arena {
     const struct mem *source;
-    struct arena_block *blocks; /* newest first; the oldest is kept over a reset */
+    struct arena_block *blocks; /* the first is filled; one is kept over a reset */
     size_t block_size;          /* of an ordinary block, bytes */
     size_t used;                /* bytes taken from the source */
     size_t max;                 /* bytes that may be taken from the source */
@@ -31,7 +31,7 @@ struct arena {
 /* Takes no memory yet. `source` must outlive the arena, which must not be moved. */
 void arena_init(struct arena *arena, const struct mem *source, size_t block_size, size_t max);
 
-/* Gives everything back but the first block, when that is of ordinary size. Accepts a zeroed arena. */
+/* Gives everything back but the oldest block of ordinary size. Accepts a zeroed arena. */
 void arena_reset(struct arena *arena);
 /* Gives everything back. Accepts a zeroed arena. */
 void arena_done(struct arena *arena);

@@ -30,9 +30,10 @@ static bool grow(struct buf *buf, size_t need)
     size_t cap = buf->cap ? buf->cap : BUF_FIRST;
     while (cap < need && cap <= buf->max / 2)
         cap *= 2;
-    if (cap > buf->max)
+    /* Beyond half of the maximum it gets all of it, lest each piece copy all that came before. */
+    if (cap < need || cap > buf->max)
         cap = buf->max;
-    if (cap < need)
+    if (cap < need) /* by what does not count against the maximum */
         cap = need;
     char *ptr = mem_alloc(buf->mem, cap);
     if (!ptr)

@@ -1,18 +1,37 @@
 /* Memory of requests: an arena and a body each, taken from one budget. */
 #include "http/memory.h"
 
-/* An AdmissionReview of a Pod has 5 to 20 KiB: its body and tree stay within what is kept. */
-enum { ARENA_BLOCK = 64 * 1024, BODY_KEEP_MAX = 64 * 1024 };
+enum {
+    /* With its header, which is smaller than what is left out here, a block is one SPARE_UNIT. */
+    ARENA_BLOCK = SPARE_UNIT - 64,
+    /* An AdmissionReview of a Pod has 5 to 20 KiB: its body and tree stay within what is kept. */
+    BODY_KEEP_MAX = 64 * 1024,
+};
+
+/* Takes the bytes from the budget. */
+static bool reserve(struct memory_pool *pool, size_t size)
+{
+    size_t used = atomic_load_explicit(&pool->used, memory_order_relaxed);
+    do {
+        if (size > pool->budget || used > pool->budget - size)
+            return false;
+    } while (!atomic_compare_exchange_weak(&pool->used, &used, used + size));
+    return true;
+}
 
 static void *counted_alloc(void *ctx, size_t size)
 {
     struct memory_pool *pool = ctx;
-    size_t used = atomic_load_explicit(&pool->used, memory_order_relaxed);
-    do {
-        if (size > pool->budget || used > pool->budget - size)
+    size = spare_size(size);
+    void *ptr = spare_take(&pool->spares, size);
+    if (ptr)
+        return ptr;
+    if (!reserve(pool, size)) {
+        atomic_fetch_sub(&pool->used, spare_drop(&pool->spares));
+        if (!reserve(pool, size))
             return NULL;
-    } while (!atomic_compare_exchange_weak(&pool->used, &used, used + size));
-    void *ptr = mem_alloc(pool->source, size);
+    }
+    ptr = mem_alloc(pool->source, size);
     if (!ptr)
         atomic_fetch_sub(&pool->used, size);
     return ptr;
@@ -21,7 +40,8 @@ static void *counted_alloc(void *ctx, size_t size)
 static void counted_free(void *ctx, void *ptr, size_t size)
 {
     struct memory_pool *pool = ctx;
-    if (!ptr)
+    size = spare_size(size);
+    if (!ptr || spare_give(&pool->spares, ptr, size))
         return;
     mem_free(pool->source, ptr, size);
     atomic_fetch_sub(&pool->used, size);
@@ -38,6 +58,7 @@ void memory_pool_init(struct memory_pool *pool, const struct mem *source, size_t
         .keep_max = keep_max,
         .lock = PTHREAD_MUTEX_INITIALIZER,
     };
+    spare_init(&pool->spares, source);
 }
 
 static void release(struct memory_pool *pool, struct request_memory *memory)
@@ -54,6 +75,7 @@ void memory_pool_done(struct memory_pool *pool)
         pool->kept = memory->next;
         release(pool, memory);
     }
+    spare_done(&pool->spares);
     pthread_mutex_destroy(&pool->lock);
 }
 
@@ -103,6 +125,22 @@ void memory_pool_give(struct memory_pool *pool, struct request_memory *memory)
     pthread_mutex_unlock(&pool->lock);
     if (!is_kept)
         release(pool, memory);
+}
+
+bool request_memory_move_answer(struct request_memory *memory, struct str *answer)
+{
+    struct buf *body = &memory->body;
+    if (answer->len == 0 || answer->len > body->cap)
+        return false;
+    memmove(body->ptr, answer->ptr, answer->len);
+    body->len = answer->len;
+    *answer = buf_str(body);
+    return true;
+}
+
+void memory_pool_trim(struct memory_pool *pool)
+{
+    atomic_fetch_sub(&pool->used, spare_trim(&pool->spares));
 }
 
 size_t memory_pool_used(const struct memory_pool *pool)

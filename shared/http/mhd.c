@@ -281,7 +281,11 @@ static enum MHD_Result call_handler(struct MHD_Connection *connection, struct co
         refusal_set(&request->refusal, 500, "the server made no answer to this request");
         return send_refusal(connection, conn);
     }
-    return queue(connection, conn, &answer, is_last);
+    bool was_moved = request_memory_move_answer(request->memory, &answer.body);
+    enum MHD_Result result = queue(connection, conn, &answer, is_last);
+    if (was_moved)
+        arena_reset(&request->memory->arena);
+    return result;
 }
 
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, const char *url,

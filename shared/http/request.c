@@ -106,15 +106,6 @@ void request_drop_memory(struct conn_request *request, struct http_server *serve
     request->memory = NULL;
 }
 
-/* A buffer doubles up to half of its maximum and then takes what each piece needs; a body that has
- * come so far gets the rest at once, lest each piece copy all that came before. */
-static void keep(struct buf *body, struct str piece)
-{
-    if (body->cap > body->max / 2)
-        buf_reserve(body, body->max - body->len);
-    buf_put(body, piece);
-}
-
 bool request_receive(struct conn_request *request, struct http_server *server, struct str piece)
 {
     request->received += piece.len;
@@ -123,7 +114,7 @@ bool request_receive(struct conn_request *request, struct http_server *server, s
     if (request->received > request->body_max) {
         refuse_large(request);
     } else {
-        keep(&request->memory->body, piece);
+        buf_put(&request->memory->body, piece);
         if (buf_failed(&request->memory->body))
             refuse_no_memory(request, server);
     }

@@ -162,6 +162,7 @@ uint16_t http_server_port(const struct http_server *server)
 void http_server_tick(struct http_server *server)
 {
     conn_expire(&server->registry, clock_now_ns(server->config.clock));
+    memory_pool_trim(&server->memory);
 }
 
 /* ---- stopping ---- */

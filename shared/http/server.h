@@ -161,7 +161,8 @@ int http_server_start(const struct http_server_config *config, struct http_serve
 /* The TCP port that is listened on. */
 uint16_t http_server_port(const struct http_server *server);
 
-/* Cuts connections that are past their deadline. Call about once a second. */
+/* Cuts connections that are past their deadline, and gives back memory that requests have not needed since
+ * the last call. Call about once a second. */
 void http_server_tick(struct http_server *server);
 
 void http_server_begin_drain(struct http_server *server);
