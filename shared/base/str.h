@@ -36,9 +36,12 @@ static inline bool str_is_set(struct str s)
     return s.ptr != NULL;
 }
 
+/* Most comparisons are with another name of the same table, which begins with another letter: those need
+ * no call. */
 static inline bool str_eq(struct str a, struct str b)
 {
-    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+    return a.len == b.len &&
+           (a.len == 0 || a.ptr == b.ptr || (*a.ptr == *b.ptr && memcmp(a.ptr, b.ptr, a.len) == 0));
 }
 
 static inline bool str_eq_cstr(struct str a, const char *b)

@@ -12,17 +12,20 @@ void base64_write(struct buf *buf, struct str data)
     char *to = buf_reserve(buf, (data.len + 2) / 3 * 4);
     if (!to)
         return;
-    for (size_t i = 0; i < data.len; i += 3) {
-        unsigned char group[3] = {0};
-        size_t have = data.len - i < 3 ? data.len - i : 3;
-        memcpy(group, data.ptr + i, have);
-        to[0] = letters[group[0] >> 2];
-        to[1] = letters[(group[0] & 3) << 4 | group[1] >> 4];
-        to[2] = have > 1 ? letters[(group[1] & 15) << 2 | group[2] >> 6] : '=';
-        to[3] = have > 2 ? letters[group[2] & 63] : '=';
-        to += 4;
-        buf->len += 4;
+    const char *start = to;
+    for (size_t i = 0; i < data.len; i += 3, to += 4) {
+        size_t have = data.len - i;
+        uint32_t group = (uint32_t)(unsigned char)data.ptr[i] << 16;
+        if (have > 1)
+            group |= (uint32_t)(unsigned char)data.ptr[i + 1] << 8;
+        if (have > 2)
+            group |= (unsigned char)data.ptr[i + 2];
+        to[0] = letters[group >> 18];
+        to[1] = letters[group >> 12 & 63];
+        to[2] = have > 1 ? letters[group >> 6 & 63] : '=';
+        to[3] = have > 2 ? letters[group & 63] : '=';
     }
+    buf->len += (size_t)(to - start);
 }
 
 /* The value of a letter, or -1. */

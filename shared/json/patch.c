@@ -105,15 +105,17 @@ void json_patch_test(struct json_patch *patch, const struct path *at, const stru
 static void diff_at(struct json_patch *patch, const struct path *at, const struct json *before,
                     const struct json *after);
 
-/* Members that are gone or different. */
-static void diff_members(struct json_patch *patch, const struct path *at, const struct json *before,
-                         const struct json *after)
+/* Members that are gone or different; how many are in both. */
+static size_t diff_members(struct json_patch *patch, const struct path *at,
+                           const struct json *before, const struct json *after)
 {
+    size_t in_both = 0;
     struct json_finder finder;
     json_finder_init(&finder, after, arena_mem(patch->arena));
     JSON_EACH (old, before) {
         struct path member = path_field(at, json_key(old));
         const struct json *new = json_finder_find(&finder, json_key(old));
+        in_both += new != NULL;
         if (new)
             diff_at(patch, &member, old, new);
         else
@@ -122,6 +124,7 @@ static void diff_members(struct json_patch *patch, const struct path *at, const 
             break;
     }
     json_finder_done(&finder);
+    return in_both;
 }
 
 static void diff_added(struct json_patch *patch, const struct path *at, const struct json *before,
@@ -155,8 +158,8 @@ static void diff_at(struct json_patch *patch, const struct path *at, const struc
                     const struct json *after)
 {
     if (json_is(before, JSON_OBJECT) && json_is(after, JSON_OBJECT)) {
-        diff_members(patch, at, before, after);
-        diff_added(patch, at, before, after);
+        if (diff_members(patch, at, before, after) < after->len)
+            diff_added(patch, at, before, after);
     } else if (json_is(before, JSON_ARRAY) && json_is(after, JSON_ARRAY) &&
                before->len == after->len) {
         diff_elements(patch, at, before, after);

@@ -187,6 +187,26 @@ static void add_child(struct json *container, struct json *value)
     container->len++;
 }
 
+/* Gives `copy`, a copy of its node, children of its own. */
+static bool copy_children(struct arena *arena, struct json *copy)
+{
+    const struct json *child = json_first(copy);
+    if (!child)
+        return true;
+    struct json *children = ARENA_NEW_ARRAY(arena, struct json, copy->len);
+    if (!children)
+        return false;
+    copy->first = children;
+    copy->last = children + copy->len - 1;
+    for (; child; child = child->next, children++) {
+        *children = *child;
+        children->next = child->next ? children + 1 : NULL;
+        if (!copy_children(arena, children))
+            return false;
+    }
+    return true;
+}
+
 struct json *json_copy(struct arena *arena, const struct json *value)
 {
     struct json *copy = value ? ARENA_NEW(arena, struct json) : NULL;
@@ -194,17 +214,7 @@ struct json *json_copy(struct arena *arena, const struct json *value)
         return NULL;
     *copy = *value;
     copy->next = NULL;
-    if (value->type != JSON_ARRAY && value->type != JSON_OBJECT)
-        return copy;
-    copy->first = copy->last = NULL;
-    copy->len = 0;
-    JSON_EACH (child, value) {
-        struct json *child_copy = json_copy(arena, child);
-        if (!child_copy)
-            return NULL;
-        add_child(copy, child_copy);
-    }
-    return copy;
+    return copy_children(arena, copy) ? copy : NULL;
 }
 
 bool json_set(struct json *object, struct str key, struct json *value)

@@ -12,6 +12,12 @@
 #include "policy/scope.h"
 #include "types/jobflow.h"
 
+/* An entry of the index of names. */
+struct flow_name {
+    uint64_t start; /* its first eight bytes, in the order of str_cmp() */
+    uint32_t step;
+};
+
 /* Who comes before whom: found out when it is first asked for, since most flows never do. */
 struct flow_before {
     bool is_ready;
@@ -29,7 +35,7 @@ struct flow {
     uint32_t count;      /* of both */
     const struct flow_step **steps;
     const struct json **nodes; /* the steps' JSON, for lines */
-    uint32_t *by_name;         /* indices, sorted by name; equal names by index */
+    struct flow_name *by_name; /* sorted by name; equal names by step */
     struct dag dag;            /* over both: no edge leads from one to the other */
     bool has_cycles;
     struct flow_before *before;

@@ -123,6 +123,8 @@ static void check_container(const struct flow *flow, uint32_t i)
 void flow_check_io(const struct flow *flow, uint32_t i)
 {
     const struct flow_step *step = flow->steps[i];
+    if (!step->inputs.artifacts && !step->outputs.artifacts)
+        return;
     struct flow_path storage;
     const struct path *at = flow_step_path(flow, i, &storage);
     struct path inputs = path_field(at, STR("inputs")), in = path_field(&inputs, STR("artifacts"));

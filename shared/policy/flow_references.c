@@ -285,6 +285,8 @@ static void check_input(const struct flow *flow, uint32_t i, const struct json *
 static void check_parameters(const struct flow *flow, uint32_t i)
 {
     const struct flow_step *step = flow->steps[i];
+    if (!step->inputs.parameters && !step->outputs.parameters)
+        return;
     struct flow_path storage;
     const struct path *at = flow_step_path(flow, i, &storage);
     struct path inputs = path_field(at, STR("inputs")), in = path_field(&inputs, STR("parameters"));

@@ -4,6 +4,7 @@
 #include "policy/flow.h"
 #include "policy/report.h"
 
+#include <endian.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -39,26 +40,44 @@ void flow_refuse(const struct flow *flow, uint32_t step, const char *field, enum
     err_list_add(&flow->findings->errors, &at, node->line, reason, "%s", message);
 }
 
+/* Two names whose starts differ are in the order of the starts: most comparisons need no more. */
+static uint64_t start_of(struct str name)
+{
+    uint64_t start = 0;
+    if (name.len > 0)
+        memcpy(&start, name.ptr, name.len < sizeof(start) ? name.len : sizeof(start));
+    return be64toh(start);
+}
+
+static int compare_names(const struct flow *flow, const struct flow_name *entry, uint64_t start,
+                         struct str name)
+{
+    if (entry->start != start)
+        return entry->start < start ? -1 : 1;
+    return str_cmp(flow->steps[entry->step]->name, name);
+}
+
 static int by_name(const void *a, const void *b, void *ctx)
 {
     const struct flow *flow = ctx;
-    uint32_t i = *(const uint32_t *)a, j = *(const uint32_t *)b;
-    int order = str_cmp(flow->steps[i]->name, flow->steps[j]->name);
-    return order != 0 ? order : (i > j) - (i < j);
+    const struct flow_name *x = a, *y = b;
+    int order = compare_names(flow, x, y->start, flow->steps[y->step]->name);
+    return order != 0 ? order : (x->step > y->step) - (x->step < y->step);
 }
 
 uint32_t flow_find(const struct flow *flow, struct str name)
 {
+    uint64_t start = start_of(name);
     uint32_t low = 0, high = flow->count;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        if (str_cmp(flow->steps[flow->by_name[middle]]->name, name) < 0)
+        if (compare_names(flow, &flow->by_name[middle], start, name) < 0)
             low = middle + 1;
         else
             high = middle;
     }
-    bool found = low < flow->count && str_eq(flow->steps[flow->by_name[low]]->name, name);
-    return found ? flow->by_name[low] : UINT32_MAX;
+    bool found = low < flow->count && str_eq(flow->steps[flow->by_name[low].step]->name, name);
+    return found ? flow->by_name[low].step : UINT32_MAX;
 }
 
 struct str flow_nearest_step(const struct flow *flow, struct str name)
@@ -127,7 +146,7 @@ static bool flow_init(struct flow *flow, const struct flow_spec *spec, const str
     flow->spec = spec;
     flow->steps = ARENA_NEW_ARRAY(flow->arena, const struct flow_step *, count);
     flow->nodes = ARENA_NEW_ARRAY(flow->arena, const struct json *, count);
-    flow->by_name = ARENA_NEW_ARRAY(flow->arena, uint32_t, count);
+    flow->by_name = ARENA_NEW_ARRAY(flow->arena, struct flow_name, count);
     flow->before = ARENA_NEW(flow->arena, struct flow_before);
     if (!flow->steps || !flow->nodes || !flow->by_name || !flow->before)
         return false;
@@ -135,15 +154,27 @@ static bool flow_init(struct flow *flow, const struct flow_spec *spec, const str
     flow->main_count = flow->count;
     collect(flow, &spec->finally, json_path(object, "spec", "finally", NULL));
     for (uint32_t i = 0; i < flow->count; i++)
-        flow->by_name[i] = i;
+        flow->by_name[i] = (struct flow_name){start_of(flow->steps[i]->name), i};
     qsort_r(flow->by_name, flow->count, sizeof(flow->by_name[0]), by_name, flow);
     return true;
 }
 
 /* ---- Names and dependencies ---- */
 
+static bool has_equal_names(const struct flow *flow)
+{
+    for (uint32_t i = 1; i < flow->count; i++) {
+        const struct flow_name *before = &flow->by_name[i - 1], *name = &flow->by_name[i];
+        if (compare_names(flow, before, name->start, flow->steps[name->step]->name) == 0)
+            return true;
+    }
+    return false;
+}
+
 static void check_names(const struct flow *flow)
 {
+    if (!has_equal_names(flow))
+        return;
     for (uint32_t i = 0; i < flow->count; i++) {
         struct str name = flow->steps[i]->name;
         uint32_t first = flow_find(flow, name);

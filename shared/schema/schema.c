@@ -18,11 +18,40 @@ const struct schema *schema_field(const struct schema *object, struct str name)
     return NULL;
 }
 
+/* Names are short: comparing letter by letter is quicker than calling strlen() and memcmp(). */
+static inline bool is_named(const struct json *m, const char *name)
+{
+    for (size_t i = 0; i < m->key_len; i++) {
+        if (name[i] == '\0' || m->key[i] != name[i])
+            return false;
+    }
+    return name[m->key_len] == '\0';
+}
+
 /* A member that counts: null is the same as absent. */
 static struct json *member(const struct json *object, const char *name)
 {
-    struct json *value = json_get(object, str_from_cstr(name));
-    return json_is(value, JSON_NULL) ? NULL : value;
+    struct json *m = json_first(object);
+    while (m && !is_named(m, name))
+        m = m->next;
+    return json_is(m, JSON_NULL) ? NULL : m;
+}
+
+/* The letters that the names of an object's members begin with, a bit for each. A table has many rows and
+ * an object few members, so most rows are ruled out by the letter of their name. */
+static uint64_t initials(const struct json *object)
+{
+    uint64_t set = 0;
+    JSON_EACH (m, object) {
+        if (m->key_len > 0)
+            set |= UINT64_C(1) << (*m->key & 63);
+    }
+    return set;
+}
+
+static inline struct json *row_member(const struct json *object, uint64_t set, const char *name)
+{
+    return set >> (*name & 63) & 1 ? member(object, name) : NULL;
 }
 
 /* ---- Messages ---- */
@@ -120,8 +149,29 @@ static bool type_fits(enum schema_type type, const struct json *value)
     return true;
 }
 
-static void report_unsupported(const struct walk *walk, const struct schema *schema,
-                               const struct json *value, const struct path *path)
+/* "Invalid value: VALUE: …"; false. Not part of its callers, which else would make room for the text for
+ * each value that is right. */
+static bool refuse(const struct walk *walk, const struct schema *schema, const struct json *value,
+                   const struct path *path, enum err_reason reason, const char *fmt, ...)
+    __attribute__((format(printf, 6, 7), cold, noinline));
+
+static bool refuse(const struct walk *walk, const struct schema *schema, const struct json *value,
+                   const struct path *path, enum err_reason reason, const char *fmt, ...)
+{
+    char buffer[2 * SHOWN_VALUE_MAX], rule[256];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(rule, sizeof(rule), fmt, args);
+    va_end(args);
+    err_list_add(walk->errors, path, value->line, reason, "Invalid value: %s: %s",
+                 shown(schema, value, buffer, sizeof(buffer)), rule);
+    return false;
+}
+
+__attribute__((cold, noinline)) static void report_unsupported(const struct walk *walk,
+                                                               const struct schema *schema,
+                                                               const struct json *value,
+                                                               const struct path *path)
 {
     char list[512], buffer[2 * SHOWN_VALUE_MAX];
     struct str names[MAX_SUGGESTIONS];
@@ -154,12 +204,11 @@ static bool validate_string(const struct walk *walk, const struct schema *schema
     size_t max = schema->max_len ? schema->max_len : format->max_len;
     if (max == 0)
         max = SCHEMA_MAX_STRING;
-    char buffer[2 * SHOWN_VALUE_MAX];
+    for (const char *const *v = schema->values; v && *v; v++) {
+        if (str_eq_cstr(s, *v))
+            return true;
+    }
     if (schema->values && !has_placeholder(walk, s)) {
-        for (const char *const *v = schema->values; *v; v++) {
-            if (str_eq_cstr(s, *v))
-                return true;
-        }
         report_unsupported(walk, schema, value, path);
         return false;
     }
@@ -173,55 +222,35 @@ static bool validate_string(const struct walk *walk, const struct schema *schema
                      "Too long: it has %zu bytes and may have at most %zu", s.len, max);
         return false;
     }
-    if (!format->check(s) && !has_placeholder(walk, s)) {
-        err_list_add(walk->errors, path, value->line, ERR_INVALID, "Invalid value: %s: %s",
-                     shown(schema, value, buffer, sizeof(buffer)), format->rule);
-        return false;
-    }
-    return true;
+    return format->check(s) || has_placeholder(walk, s) ||
+           refuse(walk, schema, value, path, ERR_INVALID, "%s", format->rule);
 }
 
 static bool validate_integer(const struct walk *walk, const struct schema *schema,
                              const struct json *value, const struct path *path)
 {
     int64_t n;
-    char buffer[2 * SHOWN_VALUE_MAX];
-    if (!json_int64(value, &n)) {
-        err_list_add(walk->errors, path, value->line, ERR_TYPE,
-                     "Invalid value: %s: must be a whole number",
-                     shown(schema, value, buffer, sizeof(buffer)));
-        return false;
-    }
-    if ((schema->min != 0 || schema->max != 0) && (n < schema->min || n > schema->max)) {
-        if (schema->max == INT64_MAX || schema->max == INT32_MAX)
-            err_list_add(walk->errors, path, value->line, ERR_INVALID,
-                         "Invalid value: %s: must be %lld or more%s",
-                         shown(schema, value, buffer, sizeof(buffer)), (long long)schema->min,
-                         n > schema->max ? ", and less than 2147483648" : "");
-        else
-            err_list_add(walk->errors, path, value->line, ERR_INVALID,
-                         "Invalid value: %s: must be from %lld to %lld",
-                         shown(schema, value, buffer, sizeof(buffer)), (long long)schema->min,
-                         (long long)schema->max);
-        return false;
-    }
-    return true;
+    if (!json_int64(value, &n))
+        return refuse(walk, schema, value, path, ERR_TYPE, "must be a whole number");
+    if ((schema->min == 0 && schema->max == 0) || (n >= schema->min && n <= schema->max))
+        return true;
+    if (schema->max == INT64_MAX || schema->max == INT32_MAX)
+        return refuse(walk, schema, value, path, ERR_INVALID, "must be %lld or more%s",
+                      (long long)schema->min, n > schema->max ? ", and less than 2147483648" : "");
+    return refuse(walk, schema, value, path, ERR_INVALID, "must be from %lld to %lld",
+                  (long long)schema->min, (long long)schema->max);
 }
 
 static bool validate_number(const struct walk *walk, const struct schema *schema,
                             const struct json *value, const struct path *path)
 {
     double n;
-    char buffer[2 * SHOWN_VALUE_MAX];
     bool limited = schema->min != 0 || schema->max != 0;
     if (json_double(value, &n) &&
         (!limited || (n >= (double)schema->min && n <= (double)schema->max)))
         return true;
-    err_list_add(walk->errors, path, value->line, ERR_INVALID,
-                 "Invalid value: %s: must be from %lld to %lld",
-                 shown(schema, value, buffer, sizeof(buffer)), (long long)schema->min,
-                 (long long)schema->max);
-    return false;
+    return refuse(walk, schema, value, path, ERR_INVALID, "must be from %lld to %lld",
+                  (long long)schema->min, (long long)schema->max);
 }
 
 static bool validate_quantity(const struct walk *walk, const struct schema *schema,
@@ -229,7 +258,6 @@ static bool validate_quantity(const struct walk *walk, const struct schema *sche
 {
     struct quantity q;
     int64_t whole;
-    char buffer[2 * SHOWN_VALUE_MAX];
     const char *rule = NULL;
     if (!quantity_from_json(value, &q))
         rule =
@@ -239,23 +267,16 @@ static bool validate_quantity(const struct walk *walk, const struct schema *sche
     else if (value->type == JSON_NUMBER && !json_int64(value, &whole))
         /* The CRD says "integer or string", as those of Kubernetes do. */
         rule = "must be in quotes when it is no whole number";
-    if (rule)
-        err_list_add(walk->errors, path, value->line, ERR_INVALID, "Invalid value: %s: %s",
-                     shown(schema, value, buffer, sizeof(buffer)), rule);
-    return !rule;
+    return !rule || refuse(walk, schema, value, path, ERR_INVALID, "%s", rule);
 }
 
 static bool validate_time(const struct walk *walk, const struct schema *schema,
                           const struct json *value, const struct path *path)
 {
     int64_t ns;
-    char buffer[2 * SHOWN_VALUE_MAX];
-    if (clock_parse(json_str(value), &ns))
-        return true;
-    err_list_add(walk->errors, path, value->line, ERR_INVALID,
-                 "Invalid value: %s: must be a time such as 2026-01-31T12:00:00Z",
-                 shown(schema, value, buffer, sizeof(buffer)));
-    return false;
+    return clock_parse(json_str(value), &ns) ||
+           refuse(walk, schema, value, path, ERR_INVALID,
+                  "must be a time such as 2026-01-31T12:00:00Z");
 }
 
 /* The name of a field that is most like `name`, or absent. */
@@ -268,8 +289,10 @@ static struct str nearest_field(const struct schema *schema, struct str name)
     return str_nearest(name, names, count);
 }
 
-static void report_unknown(const struct walk *walk, const struct schema *schema,
-                           const struct json *found, const struct path *path)
+__attribute__((cold, noinline)) static void report_unknown(const struct walk *walk,
+                                                           const struct schema *schema,
+                                                           const struct json *found,
+                                                           const struct path *path)
 {
     struct str near = nearest_field(schema, json_key(found));
     struct path at = path_field(path, json_key(found));
@@ -283,15 +306,16 @@ static bool validate_object(const struct walk *walk, const struct schema *schema
                             const struct json *value, const struct path *path)
 {
     bool good = true;
+    uint64_t set = initials(value);
     for (const struct schema *f = schema->fields; f->name; f++) {
-        struct path at = path_field(path, str_from_cstr(f->name));
-        const struct json *field = member(value, f->name);
+        const struct json *field = row_member(value, set, f->name);
         /* Status has a way of its own into the store, where the CRD's schema checks it. */
-        if (f->flags & SCHEMA_STATUS)
+        if ((f->flags & SCHEMA_STATUS) || (!field && !(f->flags & SCHEMA_REQUIRED)))
             continue;
+        struct path at = path_field(path, field ? json_key(field) : str_from_cstr(f->name));
         if (field) {
             good = validate(walk, f, field, &at) && good;
-        } else if (f->flags & SCHEMA_REQUIRED) {
+        } else {
             err_list_add(walk->errors, &at, value->line, ERR_REQUIRED, "Required value: %s",
                          f->text);
             good = false;
@@ -328,8 +352,10 @@ static bool validate_count(const struct walk *walk, const struct schema *schema,
     return true;
 }
 
-static void report_key(const struct walk *walk, enum schema_format name, const struct json *entry,
-                       const struct path *path)
+__attribute__((cold, noinline)) static void report_key(const struct walk *walk,
+                                                       enum schema_format name,
+                                                       const struct json *entry,
+                                                       const struct path *path)
 {
     const struct format *format = format_get(name);
     struct str key = utf8_cut(json_key(entry), SHOWN_VALUE_MAX);
@@ -407,7 +433,7 @@ static bool validate_list(const struct walk *walk, const struct schema *schema,
         struct path at = path_index(path, index++);
         good = validate(walk, schema->item, entry, &at) && good;
     }
-    if (schema->list_key || (schema->flags & SCHEMA_SET))
+    if (value->len > 1 && (schema->list_key || (schema->flags & SCHEMA_SET)))
         good = validate_unique(walk, schema, value, path) && good;
     return good;
 }
@@ -535,8 +561,9 @@ static struct json *default_of(const struct schema *field, struct arena *arena)
 
 static bool default_object(const struct schema *schema, struct json *value, struct arena *arena)
 {
+    uint64_t set = initials(value);
     for (const struct schema *f = schema->fields; f && f->name; f++) {
-        struct json *field = member(value, f->name);
+        struct json *field = row_member(value, set, f->name);
         if (!field && f->def) {
             field = default_of(f, arena);
             if (!json_set(value, str_from_cstr(f->name), field))
@@ -641,8 +668,9 @@ static bool decode_value(const struct schema *schema, const struct json *value, 
 bool schema_decode(const struct schema *schema, const struct json *value, void *to,
                    struct arena *arena)
 {
+    uint64_t set = initials(value);
     for (const struct schema *f = schema->fields; f->name; f++) {
-        const struct json *field = member(value, f->name);
+        const struct json *field = row_member(value, set, f->name);
         if (!field || (f->flags & SCHEMA_NO_DECODE) || !type_fits(f->type, field))
             continue;
         if (!decode_value(f, field, (unsigned char *)to + f->offset, arena))
