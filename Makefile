@@ -157,7 +157,7 @@ coverage: unit-build-coverage ## unit tests with gcovr's figures, in build/cover
 	@find build/coverage -name '*.gcda' -delete
 	@hack/tap unit-coverage hack/unit coverage $(UNIT_TESTS)
 	@gcovr --root . --object-directory build/coverage --filter shared/ --filter webhook/ \
-		--exclude-throw-branches --gcov-executable gcov --txt build/coverage.txt
+		--filter controller/ --exclude-throw-branches --gcov-executable gcov --txt build/coverage.txt
 	@tail -n 4 build/coverage.txt
 
 .PHONY: e2e
@@ -227,6 +227,7 @@ bench-webhook: all ## callboard-webhook beside a webhook in Go: REQUESTS=n ROUND
 
 GENERATE := build/release/generate
 $(GENERATE): build/release/hack/generate/main.o build/release/webhook/options.o \
+		build/release/controller/options.o \
 		build/release/libcore.a
 	@echo "  LINK    $@"
 	@$(CC) $(LDFLAGS_release) -pthread -o $@ $^ $(CORE_LIBS)
@@ -241,7 +242,7 @@ check: $(GENERATE) all compile_commands.json ## generated files, format, linters
 
 # The analyzer needs a build of its own; its findings are errors.
 .PHONY: analyze
-analyze: $(patsubst %.c,build/analyze/%.o,$(CORE_SRC) $(HTTP_SRC) $(CURL_SRC) $(wildcard webhook/*.c))
+analyze: $(patsubst %.c,build/analyze/%.o,$(CORE_SRC) $(HTTP_SRC) $(CURL_SRC) $(wildcard webhook/*.c controller/*.c))
 build/analyze/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  ANALYZE $<"

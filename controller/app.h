@@ -17,8 +17,8 @@
 #define CONTROLLER_APP_H
 
 #include "base/log.h"
+#include "controller/performer.h"
 #include "kube/client.h"
-#include "types/catalog.h"
 
 /* A zero or an absent text stands for the default, where one is named. */
 struct app_config {
@@ -28,6 +28,7 @@ struct app_config {
     const struct mem *mem;
     struct metrics *metrics; /* may be NULL */
     const struct log *log;   /* may be NULL */
+    struct str host;         /* HOST:PORT of the server, for metrics */
     struct catalog *catalog; /* a reference is taken */
 
     struct str identity;        /* of this process: HOSTNAME_UUID */
@@ -41,6 +42,7 @@ struct app_config {
     double qps;        /* of kube/client.h */
     unsigned burst;
     unsigned workers; /* of control/controller.h */
+    enum performer_scheduler scheduler;
 };
 
 struct app;
@@ -56,14 +58,15 @@ void app_run_once(struct app *app, int64_t until_ns);
 /* The new catalog is in use from the next reconcile on; every object is looked at again. */
 void app_set_catalog(struct app *app, struct catalog *catalog);
 
-/* Begins the orderly end. */
+/* Begins the orderly end: the writes under way are finished, for some seconds at most, and the lease is
+ * given up. */
 void app_stop(struct app *app);
 bool app_has_stopped(const struct app *app);
 
 struct app_status {
     bool has_synced; /* every cache has had a whole list: ready, as leader and as standby */
     bool is_leading;
-    int64_t heard_ns; /* monotonic: when the server last sent a byte on the quietest watch */
+    int64_t heard_ns; /* monotonic: when the server was last heard on the quietest watch */
 };
 
 void app_status(const struct app *app, struct app_status *ret);

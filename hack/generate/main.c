@@ -7,6 +7,7 @@
  *   generate commands       the commands and flags of the programs, Markdown
  *   generate kinds          the plural of each kind, a line each
  */
+#include "controller/options.h"
 #include "types/catalog.h"
 #include "types/crd.h"
 #include "webhook/options.h"
@@ -57,6 +58,8 @@ static void write_commands(struct buf *out)
             STR("<!-- Generated from the programs' flags by `make generate`; do not edit. -->\n"
                 "# Commands\n\n"));
     flags_write_markdown(&options_program, out);
+    buf_put_char(out, '\n');
+    flags_write_markdown(&controller_program, out);
 }
 
 static void write_kinds(struct buf *out)

@@ -1,0 +1,483 @@
+/* Caches, controllers, leader election and readiness, wired together. */
+#include "controller/app.h"
+
+#include "kube/lease.h"
+
+enum {
+    WATCHES = 5,
+    WATCHDOG_S = 5,
+    PROBLEM_EVERY = 6, /* watchdogs between two lines about the same watch */
+    DRAIN_S = 5,
+};
+
+struct app;
+
+/* A collection of the server, and who is told of its changes. */
+struct watch {
+    const struct store_type *type;
+    const char *label_selector;
+    void (*on_change)(void *ctx, const struct stored *before, const struct stored *after);
+    struct store *store;
+    struct kube_reflector *reflector;
+    unsigned problems; /* watchdogs in a row that found one */
+    struct gauge *objects;
+    struct gauge *bytes;
+};
+
+enum app_end { APP_RUNNING, APP_DRAINING, APP_RELEASING, APP_STOPPED };
+
+struct app {
+    struct app_config config;
+    struct timers timers;
+    struct timer watchdog;
+    struct timer drained; /* the latest end of the writes under way */
+    struct kube_client *client;
+    struct kube_events *events;
+    struct kube_lease *lease; /* once all caches have synced */
+    unsigned lease_problems;  /* as of struct watch */
+    struct queue *queue;
+    struct controller *controller;
+    struct controller_metrics controller_metrics;
+    struct performer_metrics performer_metrics;
+    struct performer_controller performers;
+    struct watch watches[WATCHES];
+    bool has_synced;
+    bool has_more; /* to do at once */
+    enum app_end end;
+};
+
+enum { WATCH_PERFORMERS, WATCH_PODS, WATCH_SERVICES, WATCH_SLICES, WATCH_NODES };
+
+/* ---- What a change means ---- */
+
+static bool is_leading(const struct app *app)
+{
+    return app->lease && kube_lease_is_held(app->lease);
+}
+
+static void enqueue(void *ctx, struct queue_key key)
+{
+    struct app *app = ctx;
+    controller_enqueue(app->controller, key);
+}
+
+static void performer_changed(void *ctx, const struct stored *before, const struct stored *after)
+{
+    struct app *app = ctx;
+    const struct stored *stored = after ? after : before;
+    enqueue(app, (struct queue_key){stored->namespace, stored->name});
+    if (is_leading(app))
+        performer_metrics_observe(&app->performer_metrics, before, after);
+}
+
+static void enqueue_owner(struct app *app, const struct stored *before, const struct stored *after,
+                          bool (*key_of)(const struct stored *child, struct queue_key *ret))
+{
+    struct queue_key key;
+    if (before && key_of(before, &key))
+        enqueue(app, key);
+    if (after && key_of(after, &key))
+        enqueue(app, key);
+}
+
+static void pod_changed(void *ctx, const struct stored *before, const struct stored *after)
+{
+    enqueue_owner(ctx, before, after, performer_key_of_pod);
+}
+
+static void service_changed(void *ctx, const struct stored *before, const struct stored *after)
+{
+    enqueue_owner(ctx, before, after, performer_key_of_service);
+}
+
+static void slice_changed(void *ctx, const struct stored *before, const struct stored *after)
+{
+    enqueue_owner(ctx, before, after, performer_key_of_slice);
+}
+
+static void node_changed(void *ctx, const struct stored *before, const struct stored *after)
+{
+    struct app *app = ctx;
+    if (is_leading(app) && performer_node_matters(before, after))
+        performer_each_on_node(&app->performers, (after ? after : before)->name, enqueue, app);
+}
+
+/* ---- Leading ---- */
+
+static void on_started(void *ctx)
+{
+    struct app *app = ctx;
+    log_info(app->config.log, "leading", LOG_STR("identity", app->config.identity));
+    if (app->end == APP_RUNNING)
+        controller_start(app->controller);
+}
+
+static void on_stopped(void *ctx)
+{
+    struct app *app = ctx;
+    log_warn(app->config.log, "no longer leading: the Lease was lost, or could not be renewed",
+             LOG_STR("identity", app->config.identity));
+    controller_stop(app->controller);
+}
+
+/* Who has not seen everything must not lead. */
+static void stand_for_election(struct app *app)
+{
+    struct kube_lease_config config = {
+        .client = app->client,
+        .transport = app->config.transport,
+        .timers = &app->timers,
+        .clock = app->config.clock,
+        .random = app->config.random,
+        .mem = app->config.mem,
+        .metrics = app->config.metrics,
+        .namespace = app->config.lease_namespace,
+        .name = STR("callboard-controller"),
+        .identity = app->config.identity,
+        .duration_ns = app->config.lease_duration_ns,
+        .renew_deadline_ns = app->config.lease_renew_deadline_ns,
+        .retry_ns = app->config.lease_retry_ns,
+        .on_started = on_started,
+        .on_stopped = on_stopped,
+        .ctx = app,
+    };
+    struct err err;
+    app->lease = kube_lease_new(&config, &err);
+    if (app->lease)
+        log_info(app->config.log, "ready: standing for election",
+                 LOG_STR("identity", app->config.identity));
+    else
+        log_error(app->config.log, "cannot stand for election; it is tried again", LOG_ERR(&err));
+}
+
+static void look_at_caches(struct app *app)
+{
+    bool have_all = true;
+    for (size_t i = 0; i < WATCHES; i++)
+        have_all = have_all && kube_reflector_has_synced(app->watches[i].reflector);
+    app->has_synced = have_all;
+}
+
+/* ---- Watching over ---- */
+
+/* One line in half a minute while it lasts. */
+static void report_problem(struct app *app, const struct kube_resource *resource,
+                           struct str problem, unsigned *times)
+{
+    if (!str_is_set(problem))
+        *times = 0;
+    else if ((*times)++ % PROBLEM_EVERY == 0)
+        log_warn(app->config.log, "the apiserver does not serve us; it is tried again",
+                 LOG_CSTR("kind", resource->kind), LOG_STR("problem", problem));
+}
+
+static void fire_watchdog(void *ctx, int64_t now_ns)
+{
+    struct app *app = ctx;
+    timers_set(&app->timers, &app->watchdog, now_ns + WATCHDOG_S * CLOCK_NS_PER_SEC);
+    for (size_t i = 0; i < WATCHES; i++) {
+        struct watch *watch = &app->watches[i];
+        report_problem(app, watch->type->resource, kube_reflector_problem(watch->reflector),
+                       &watch->problems);
+        gauge_set(watch->objects, (double)store_count(watch->store));
+        gauge_set(watch->bytes, (double)store_bytes(watch->store));
+    }
+    if (app->lease)
+        report_problem(app, &kube_leases, kube_lease_problem(app->lease), &app->lease_problems);
+    else if (app->has_synced && app->end == APP_RUNNING)
+        stand_for_election(app);
+}
+
+/* ---- Starting ---- */
+
+static int make_client(struct app *app, struct err *err)
+{
+    const struct app_config *c = &app->config;
+    app->client = kube_client_new(&(const struct kube_client_config){.transport = c->transport,
+                                                                     .timers = &app->timers,
+                                                                     .clock = c->clock,
+                                                                     .random = c->random,
+                                                                     .mem = c->mem,
+                                                                     .metrics = c->metrics,
+                                                                     .host = c->host,
+                                                                     .qps = c->qps,
+                                                                     .burst = c->burst},
+                                  err);
+    if (!app->client)
+        return -1;
+    app->events =
+        kube_events_new(&(const struct kube_events_config){.client = app->client,
+                                                           .timers = &app->timers,
+                                                           .clock = c->clock,
+                                                           .random = c->random,
+                                                           .mem = c->mem,
+                                                           .metrics = c->metrics,
+                                                           .component = STR("callboard-controller"),
+                                                           .instance = c->instance},
+                        err);
+    return app->events ? 0 : -1;
+}
+
+static int make_store(struct app *app, struct watch *watch, struct err *err)
+{
+    watch->store = store_new(&(const struct store_config){.type = watch->type,
+                                                          .mem = app->config.mem,
+                                                          .random = app->config.random,
+                                                          .on_change = watch->on_change,
+                                                          .ctx = app},
+                             err);
+    return watch->store ? 0 : -1;
+}
+
+static int begin_watch(struct app *app, struct watch *watch, struct err *err)
+{
+    const struct app_config *c = &app->config;
+    bool is_namespaced = watch->type->resource->is_namespaced;
+    struct kube_reflector_config config = {
+        .transport = c->transport,
+        .timers = &app->timers,
+        .clock = c->clock,
+        .random = c->random,
+        .mem = c->mem,
+        .metrics = c->metrics,
+        .resource = watch->type->resource,
+        .namespace = is_namespaced ? c->namespace : (struct str){NULL, 0},
+        .label_selector = str_from_cstr(watch->label_selector),
+        .sink = store_sink(watch->store),
+    };
+    watch->reflector = kube_reflector_new(&config, err);
+    return watch->reflector ? 0 : -1;
+}
+
+static int make_controller(struct app *app, struct err *err)
+{
+    const struct app_config *c = &app->config;
+    app->queue = queue_new(&(const struct queue_config){.name = "performer",
+                                                        .timers = &app->timers,
+                                                        .clock = c->clock,
+                                                        .random = c->random,
+                                                        .mem = c->mem,
+                                                        .metrics = c->metrics},
+                           err);
+    if (!app->queue)
+        return -1;
+    struct controller_config config = {
+        .kind = {.name = "performer",
+                 .resource = &kube_performers,
+                 .reconcile = performer_reconcile,
+                 .refused = performer_refused,
+                 .ctx = &app->performers},
+        .client = app->client,
+        .timers = &app->timers,
+        .clock = c->clock,
+        .random = c->random,
+        .mem = c->mem,
+        .queue = app->queue,
+        .cache_count = WATCHES,
+        .events = app->events,
+        .metrics = c->metrics ? &app->controller_metrics : NULL,
+        .log = c->log,
+        .workers = c->workers,
+        .resync_ns = c->resync_ns,
+    };
+    for (size_t i = 0; i < WATCHES; i++) {
+        const struct watch *watch = &app->watches[i];
+        config.caches[i] =
+            (struct controller_cache){watch->type->resource, watch->store, watch->reflector};
+    }
+    app->controller = controller_new(&config, err);
+    return app->controller ? 0 : -1;
+}
+
+static void add_metrics(struct app *app)
+{
+    struct metrics *m = app->config.metrics;
+    if (!m)
+        return;
+    controller_metrics_add(&app->controller_metrics, m);
+    kube_lease_add_metrics(m); /* the lease itself comes later */
+    performer_metrics_add(&app->performer_metrics, m);
+    struct gauge_family *objects =
+        metrics_gauges(m, "callboard_controller_cache_objects", "Objects in the caches.",
+                       METRICS_LABELS("kind"), 16);
+    struct gauge_family *bytes =
+        metrics_gauges(m, "callboard_controller_cache_bytes", "Memory that the caches take.",
+                       METRICS_LABELS("kind"), 16);
+    for (size_t i = 0; i < WATCHES; i++) {
+        struct metrics_values kind =
+            METRICS_VALUES(str_from_cstr(app->watches[i].type->resource->kind));
+        app->watches[i].objects = gauge_of(objects, kind);
+        app->watches[i].bytes = gauge_of(bytes, kind);
+    }
+}
+
+static void set_up(struct app *app)
+{
+    static const struct watch watches[WATCHES] = {
+        [WATCH_PERFORMERS] = {.type = &performer_objects, .on_change = performer_changed},
+        [WATCH_PODS] = {.type = &performer_pods,
+                        .label_selector = PERFORMER_LABEL_SELECTOR,
+                        .on_change = pod_changed},
+        [WATCH_SERVICES] = {.type = &performer_services,
+                            .label_selector = PERFORMER_LABEL_SELECTOR,
+                            .on_change = service_changed},
+        [WATCH_SLICES] = {.type = &performer_slices,
+                          .label_selector = PERFORMER_LABEL_SELECTOR,
+                          .on_change = slice_changed},
+        [WATCH_NODES] = {.type = &performer_nodes, .on_change = node_changed},
+    };
+    memcpy(app->watches, watches, sizeof(watches));
+    if (!str_is_set(app->config.lease_namespace))
+        app->config.lease_namespace = STR("callboard-system");
+    if (!str_is_set(app->config.instance))
+        app->config.instance = app->config.identity;
+    catalog_ref(app->config.catalog);
+    timers_init(&app->timers, app->config.mem);
+}
+
+static void fire_drained(void *ctx, int64_t now_ns);
+
+static int start(struct app *app, struct err *err)
+{
+    add_metrics(app);
+    if (timers_register(&app->timers, &app->watchdog, fire_watchdog, app, err) < 0 ||
+        timers_register(&app->timers, &app->drained, fire_drained, app, err) < 0 ||
+        make_client(app, err) < 0)
+        return -1;
+    for (size_t i = 0; i < WATCHES; i++) {
+        if (make_store(app, &app->watches[i], err) < 0 ||
+            begin_watch(app, &app->watches[i], err) < 0)
+            return -1;
+    }
+    app->performers = (struct performer_controller){
+        .performers = app->watches[WATCH_PERFORMERS].store,
+        .pods = app->watches[WATCH_PODS].store,
+        .services = app->watches[WATCH_SERVICES].store,
+        .slices = app->watches[WATCH_SLICES].store,
+        .nodes = app->watches[WATCH_NODES].store,
+        .catalog = app->config.catalog,
+        .scheduler = app->config.scheduler,
+    };
+    timers_set(&app->timers, &app->watchdog, clock_now_ns(app->config.clock));
+    return make_controller(app, err);
+}
+
+struct app *app_new(const struct app_config *config, struct err *err)
+{
+    struct app *app = mem_alloc(config->mem, sizeof(*app));
+    if (!app) {
+        err_no_memory(err, "starting");
+        return NULL;
+    }
+    *app = (struct app){.config = *config};
+    set_up(app);
+    if (start(app, err) < 0) {
+        app_free(app);
+        return NULL;
+    }
+    return app;
+}
+
+void app_free(struct app *app)
+{
+    if (!app)
+        return;
+    controller_free(app->controller);
+    queue_free(app->queue);
+    kube_lease_free(app->lease);
+    kube_events_free(app->events);
+    for (size_t i = 0; i < WATCHES; i++) {
+        kube_reflector_free(app->watches[i].reflector);
+        store_free(app->watches[i].store);
+    }
+    kube_client_free(app->client);
+    timers_unregister(&app->timers, &app->watchdog);
+    timers_unregister(&app->timers, &app->drained);
+    timers_done(&app->timers);
+    catalog_unref(app->config.catalog);
+    mem_free(app->config.mem, app, sizeof(*app));
+}
+
+/* ---- Ending ---- */
+
+static void released(void *ctx)
+{
+    struct app *app = ctx;
+    app->end = APP_STOPPED;
+}
+
+static void release(struct app *app)
+{
+    app->end = APP_RELEASING;
+    timers_cancel(&app->timers, &app->drained);
+    controller_stop(app->controller);
+    if (app->lease)
+        kube_lease_release(app->lease, released, app);
+    else
+        app->end = APP_STOPPED;
+}
+
+static void fire_drained(void *ctx, int64_t now_ns)
+{
+    (void)now_ns;
+    release(ctx);
+}
+
+void app_stop(struct app *app)
+{
+    if (app->end != APP_RUNNING)
+        return;
+    app->end = APP_DRAINING;
+    controller_drain(app->controller);
+    timers_set(&app->timers, &app->drained,
+               clock_now_ns(app->config.clock) + DRAIN_S * CLOCK_NS_PER_SEC);
+}
+
+bool app_has_stopped(const struct app *app)
+{
+    return app->end == APP_STOPPED;
+}
+
+/* ---- Running ---- */
+
+void app_run_once(struct app *app, int64_t until_ns)
+{
+    int64_t next_ns = timers_next_ns(&app->timers);
+    if (next_ns > until_ns)
+        next_ns = until_ns;
+    if (app->has_more)
+        next_ns = clock_now_ns(app->config.clock);
+    app->config.transport->ops->wait(app->config.transport, next_ns);
+    timers_run(&app->timers, clock_now_ns(app->config.clock));
+    if (!app->has_synced) {
+        look_at_caches(app);
+        if (app->has_synced && app->end == APP_RUNNING)
+            stand_for_election(app);
+    }
+    app->has_more = controller_run(app->controller);
+    if (app->end == APP_DRAINING && controller_is_idle(app->controller))
+        release(app);
+}
+
+void app_set_catalog(struct app *app, struct catalog *catalog)
+{
+    catalog_ref(catalog);
+    catalog_unref(app->config.catalog);
+    app->config.catalog = catalog;
+    app->performers.catalog = catalog;
+    size_t from = 0;
+    const struct store *store = app->performers.performers;
+    for (const struct stored *s = NULL; (s = store_each(store, &from, s));)
+        enqueue(app, (struct queue_key){s->namespace, s->name});
+}
+
+void app_status(const struct app *app, struct app_status *ret)
+{
+    *ret = (struct app_status){
+        .has_synced = app->has_synced, .is_leading = is_leading(app), .heard_ns = INT64_MAX};
+    for (size_t i = 0; i < WATCHES; i++) {
+        int64_t heard_ns = kube_reflector_heard_ns(app->watches[i].reflector);
+        if (heard_ns < ret->heard_ns)
+            ret->heard_ns = heard_ns;
+    }
+}
