@@ -80,6 +80,31 @@ webhook_pids() {
 	done
 }
 
+@test "one controller leads, the other one stands by, and both are ready" {
+	in_system rollout status deployment/callboard-controller --timeout=60s
+	local leading
+	leading=$(in_system get lease callboard-controller -o jsonpath='{.spec.holderIdentity}')
+	in_system get pod "${leading%_*}"
+	assert_equal 2 "$(in_system get deployment callboard-controller -o jsonpath='{.status.readyReplicas}')"
+}
+
+@test "the controller has no right beyond what it needs" {
+	may() {
+		kubectl auth can-i --quiet --as "system:serviceaccount:$system:callboard-controller" "$@"
+	}
+	may_not() {
+		! may "$@" || fail "it may: $*"
+	}
+	may create pods --namespace default
+	may patch performers.hourglass.eigenlayer.io --subresource=status --namespace default
+	may_not get secrets --namespace "$system"
+	may_not list configmaps --all-namespaces
+	may_not patch nodes
+	may_not create performers.hourglass.eigenlayer.io --namespace default
+	may_not create pods --subresource=exec --namespace default
+	may_not patch leases.coordination.k8s.io/other --namespace "$system"
+}
+
 @test "there is no shell in it" {
 	run in_system exec "$(webhook_pods | head -n 1)" -- sh -c true
 	assert_fails
@@ -120,9 +145,8 @@ webhook_pids() {
 	# What kube-proxy answers for a Service without endpoints.
 	assert_contains "$stderr" "connect: connection refused"
 	kubectl create configmap other --from-literal=a=b
-	kubectl delete performer good --wait=false
-	kubectl patch performer good --type=merge -p '{"metadata":{"finalizers":null}}'
-	assert_equal "" "$(kubectl get performers -o name | grep '/good$')"
+	# The controller needs no webhook to end what is there.
+	kubectl delete performer good --timeout=60s
 	in_system scale deployment callboard-webhook --replicas=2
 	webhook_is_ready
 	eventually 20 create_performer again
