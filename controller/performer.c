@@ -174,8 +174,10 @@ bool performer_scene(struct scene *ret, const struct performer_controller *contr
         .plan = plan,
         .make = {.arena = plan->arena},
     };
-    if (str_is_set(performer->correlation_id))
+    if (str_is_set(performer->correlation_id)) {
         plan->correlation_id = arena_copy(plan->arena, performer->correlation_id);
+        ret->make.failed = !str_is_set(plan->correlation_id);
+    }
     performer_look(ret);
     return true;
 }

@@ -8,6 +8,7 @@
  *   generate kinds          the plural of each kind, a line each
  */
 #include "controller/options.h"
+#include "controller/performer_reason.h"
 #include "types/catalog.h"
 #include "types/crd.h"
 #include "webhook/options.h"
@@ -37,6 +38,10 @@ static void write_reference(struct buf *out)
         buf_put_char(out, '\n');
         reference_write(out, kinds[i]);
     }
+    buf_put(
+        out,
+        STR("\n## Reasons of Performers\n\nIn `status.conditions[].reason` and in events.\n\n"));
+    performer_reason_write_markdown(out);
 }
 
 /* As a block scalar: what the administrator edits is the catalog's own text. */
