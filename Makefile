@@ -64,7 +64,7 @@ UNIT_TESTS := $(patsubst unit/%.c,%,$(wildcard unit/test_*.c))
 UNIT_SRC := $(filter-out unit/test_%.c,$(wildcard unit/*.c))
 FUZZ_TARGETS := $(patsubst unit/fuzz/fuzz_%.c,%,$(wildcard unit/fuzz/fuzz_*.c))
 ALL_SRC := $(wildcard shared/*/*.c webhook/*.c extender/*.c controller/*.c unit/*.c unit/fuzz/*.c \
-	hack/*/*.c)
+	e2e/*/*.c hack/*/*.c)
 ALL_HEADERS := $(wildcard shared/*/*.h webhook/*.h extender/*.h controller/*.h unit/*.h)
 
 CORE_LIBS := -lyaml -lm
@@ -159,6 +159,12 @@ coverage: unit-build-coverage ## unit tests with gcovr's figures, in build/cover
 	@gcovr --root . --object-directory build/coverage --filter shared/ --filter webhook/ \
 		--filter controller/ --exclude-throw-branches --gcov-executable gcov --txt build/coverage.txt
 	@tail -n 4 build/coverage.txt
+
+# The Kubernetes client by itself; the tests' set-up asks for it.
+KUBECLIENT := build/release/e2e/kubeclient/kubeclient
+$(KUBECLIENT): build/release/e2e/kubeclient/main.o build/release/libkube.a build/release/libcore.a
+	@echo "  LINK    $@"
+	@$(CC) $(LDFLAGS_release) -pthread -o $@ $^ $(CURL_LIBS) $(CORE_LIBS) $(MALLOC_LIBS_release)
 
 .PHONY: e2e
 e2e: all ## kubectl against a real control plane with fake nodes

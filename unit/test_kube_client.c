@@ -66,6 +66,7 @@ static int set_up(void **state)
         .metrics = &f->metrics,
         .host = STR("10.0.0.1:443"),
         .qps = -1,
+        .max_in_flight = 64,
     };
     *state = f;
     return 0;
@@ -700,14 +701,22 @@ static void without_figures_the_rate_has_its_defaults(void **state)
     struct fixture *f = *state;
     struct told told = {0};
     f->config.qps = 0;
-    f->config.max_in_flight = 1000;
+    f->config.max_in_flight = 0;
     start(f);
     for (size_t i = 0; i < 200; i++)
         call(f, &get_pod, &told);
+    assert_int_equal(f->fake.count, 8); /* in flight */
+    for (size_t i = 0; i < 92; i++)
+        fake_answer(&f->fake, i, 200, "{}");
     assert_int_equal(f->fake.count, 100);
-    for (size_t i = 0; i < 50; i++)
+    for (size_t i = 92; i < 100; i++)
+        fake_answer(&f->fake, i, 200, "{}");
+    assert_int_equal(f->fake.count, 100);
+    for (size_t i = 100; i < 150; i++) {
         assert_int_equal(advance_to_timer(f), 20 * MS);
-    assert_int_equal(f->fake.count, 150);
+        assert_int_equal(f->fake.count, i + 1);
+        fake_answer(&f->fake, i, 200, "{}");
+    }
 }
 
 static void calls_beyond_those_in_flight_wait_in_order_and_retries_go_first(void **state)

@@ -96,7 +96,7 @@ struct kube_client_config {
     struct str host;         /* HOST:PORT of the server, for the metrics; copied */
     double qps;              /* of the request lane; 0: 50; negative: no limit */
     unsigned burst;          /* 0: 100 */
-    unsigned max_in_flight;  /* 0: 64; further calls wait in order */
+    unsigned max_in_flight;  /* 0: 8, as the transport's connections; others wait in order */
     unsigned max_pending;    /* calls not yet done; 0: 16,384; more are refused */
     int64_t timeout_ns;      /* of one attempt; 0: 30 s */
 };

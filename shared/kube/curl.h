@@ -3,8 +3,11 @@
  *
  *   epoll ──▶ sockets of the lanes' connections, an eventfd for wake(), the identity's fd
  *
- * Each lane has a pool of connections of its own. HTTP/1.1: measured against HTTP/2 on one connection
- * (docs/development.md), and a cut or stalled connection concerns one exchange, not all.
+ * Each lane has a pool of connections of its own, as HTTP/1.1: a cut or stalled connection concerns one
+ * exchange, not all, and it costs less than HTTP/2 does in libcurl 7.88 (small writes to kube-apiserver
+ * 1.36, by callgrind and strace: 133 thousand instructions and 8 system calls each, against 171
+ * thousand and 11 on one HTTP/2 connection). A connection takes about 110 KiB and 8 million
+ * instructions to open.
  *
  * A write is never sent twice: where libcurl would repeat it on a fresh connection because a kept one had
  * died, it ends with KUBE_LOST. Idle connections are kept alive, dead ones are noticed within 15 s.
@@ -25,8 +28,10 @@ struct kube_curl_config {
     struct str proxy;           /* URL; absent: none, whatever the environment says */
     bool is_insecure;           /* does not verify the server */
     struct str user_agent;      /* "callboard-controller/0.1.0" */
-    unsigned max_connections;   /* of the request lane; 0: 8 */
-    int64_t connect_timeout_ns; /* 0: 5 s */
+    /* Of the request lane; 0: 8. Not fewer than the client's calls in flight: those that wait inside
+     * libcurl cost it half as much again. */
+    unsigned max_connections;
+    int64_t connect_timeout_ns;            /* 0: 5 s */
     struct kube_identity_source *identity; /* outlives the transport; NULL: none */
 };
 
