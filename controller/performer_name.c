@@ -129,6 +129,8 @@ struct str performer_label_value(struct str text, char to[LABEL_VALUE_SIZE])
 {
     enum { HASH_DIGITS = 8, KEPT_MAX = LABEL_VALUE_SIZE - 1 - HASH_DIGITS - 1 };
     size_t len = 0;
+    if (text.len == 0)
+        return STR("");
     if (format_is_valid(FORMAT_LABEL_VALUE, text)) {
         memcpy(to, text.ptr, text.len);
         return (struct str){to, text.len};
