@@ -117,6 +117,14 @@ static void report_unknown_hardware(struct scene *scene, struct str problem)
     performer_status_write(scene);
 }
 
+/* No pod is made: the one of before the upgrade, when there is one, is to be reached all the same. */
+static void keep_serving(struct scene *scene)
+{
+    performer_leave_lost_nodes(scene);
+    if (scene->keeper)
+        performer_service_ensure(scene, scene->keeper->revision);
+}
+
 /* Nothing is in the way of the pod. */
 static void start(struct scene *scene)
 {
@@ -125,12 +133,12 @@ static void start(struct scene *scene)
     performer_status_begin(scene);
     struct json *pod = performer_pod_manifest(scene, &problem);
     if (performer_is_held_back(scene)) {
-        performer_leave_lost_nodes(scene);
+        keep_serving(scene);
         return;
     }
     if (!pod) {
         report_unknown_hardware(scene, problem);
-        performer_leave_lost_nodes(scene);
+        keep_serving(scene);
         return;
     }
     performer_status_progress(

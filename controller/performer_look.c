@@ -1,13 +1,16 @@
 /* What is there: the pods of a Performer by the part that they play, its Service, their nodes. */
 #include "controller/performer_parts.h"
 
-/* Source of both: the text of api.md for nodes that are not ready; for nodes that are gone, as the
- * pod garbage collector waits (kubernetes pkg/controller/podgc/gc_controller.go, quarantineTime). A node
- * that only our cache does not know yet is no reason to act. */
+/* The latter as the pod garbage collector waits (kubernetes pkg/controller/podgc/gc_controller.go,
+ * quarantineTime): a node that only our cache does not know yet is no reason to act. */
 #define NOT_READY_WAIT_NS (120 * CLOCK_NS_PER_SEC)
 #define GONE_WAIT_NS      (40 * CLOCK_NS_PER_SEC)
 
-enum { ATTEMPT_MAX = INT32_MAX };
+/* When so many nodes do not answer, it is the network or the control plane that is ill, as for the node
+ * lifecycle controller (kubernetes pkg/controller/nodelifecycle/node_lifecycle_controller.go,
+ * ComputeZoneState): to move all pods at once would end what still runs and help nobody. */
+enum { DISRUPTED_PER_CENT = 55, DISRUPTED_NODES_MIN = 3 };
+#define DISRUPTED_WAIT_NS (30 * CLOCK_NS_PER_SEC)
 
 /* ---- Time ---- */
 
@@ -28,6 +31,16 @@ static const struct performer_node *node_of(const struct scene *scene,
                                                     pod->node_name);
 }
 
+static bool is_disrupted(const struct scene *scene)
+{
+    size_t from = 0, silent = 0, all = store_count(scene->controller->nodes);
+    const struct stored *node = NULL;
+    while ((node = store_each(scene->controller->nodes, &from, node)))
+        silent += !((const struct performer_node *)node)->is_ready;
+    return silent == all ||
+           (silent >= DISRUPTED_NODES_MIN && silent * 100 >= all * DISRUPTED_PER_CENT);
+}
+
 /* How long it is until the state of the node is to be judged anew; 0: it is what it is. */
 static int64_t judge(const struct scene *scene, const struct performer_pod *pod,
                      enum node_state *ret)
@@ -43,6 +56,8 @@ static int64_t judge(const struct scene *scene, const struct performer_pod *pod,
         *ret = left_ns > 0 ? NODE_DOUBTFUL : NODE_DEAD;
     } else if (!node->is_ready) {
         left_ns = performer_time_left(scene, node->since_ns, NOT_READY_WAIT_NS);
+        if (left_ns == 0 && is_disrupted(scene))
+            left_ns = DISRUPTED_WAIT_NS;
         *ret = left_ns > 0 ? NODE_DOUBTFUL : NODE_LOST;
         /* The taint counts on a node that is down, as for the pod garbage collector. */
         if (node->is_out_of_service)
@@ -82,7 +97,7 @@ static void watch_node(struct scene *scene, const struct performer_pod *pod)
 static bool is_true_to_name(const struct scene *scene, const struct performer_pod *pod)
 {
     const struct stored *performer = &scene->performer->stored;
-    if (pod->revision == 0 || pod->attempt < 0 || pod->attempt > ATTEMPT_MAX)
+    if (pod->revision == 0 || pod->attempt < 0 || pod->attempt > PERFORMER_COUNT_MAX)
         return false;
     return str_eq(pod->stored.name,
                   performer_pod_name(scene->make.arena, performer->name, performer->uid,

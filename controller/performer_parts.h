@@ -63,6 +63,9 @@ enum performer_condition {
     CONDITION_COUNT,
 };
 
+/* Of attempts and retries, far more than there can be. */
+enum { PERFORMER_COUNT_MAX = 1 << 30 };
+
 enum truth { TRUTH_UNKNOWN = 0, TRUTH_FALSE, TRUTH_TRUE };
 
 const char *performer_phase_name(enum performer_phase phase);
@@ -84,8 +87,9 @@ struct performer_object {
     bool is_blue_green;
     bool waits_for_node; /* nodeFailurePolicy Wait */
     bool wants_hardware;
-    struct str spec;       /* JSON */
-    struct str finalizers; /* JSON, absent without */
+    struct str spec;             /* JSON */
+    struct str finalizers;       /* JSON, absent without */
+    struct str other_conditions; /* of status, not ours; JSON, absent without */
     struct str avs_label;
     struct str reservation;
     struct str correlation_id;
@@ -136,7 +140,7 @@ struct performer_pod {
     bool is_ready;
     bool is_pulled;
     bool is_unschedulable;
-    bool has_owners;
+    struct str owners;    /* JSON, when there is no controller among them; else absent */
     struct str performer; /* by its label */
     struct str node_name;
     struct str image;
@@ -151,9 +155,9 @@ struct performer_service {
     int64_t port; /* 0: its ports are not as ours */
     bool is_cluster_ip;
     bool selects_performer; /* by label and revision, and by nothing else */
-    bool has_owners;
-    struct str performer; /* by its label */
-    struct str selector;  /* JSON */
+    struct str owners;      /* as of struct performer_pod */
+    struct str performer;   /* by its label */
+    struct str selector;    /* JSON */
 };
 
 struct performer_slice {
@@ -244,7 +248,7 @@ struct scene {
 /* A pod's node, from best to worst. */
 enum node_state {
     NODE_FINE,
-    NODE_DOUBTFUL, /* not ready, or not to be found, but not for long */
+    NODE_DOUBTFUL, /* not ready, or not to be found, but not for long, or as most others */
     NODE_LOST,     /* not ready for two minutes */
     NODE_DEAD,     /* gone, or out of service: nothing runs on it */
 };
@@ -294,8 +298,9 @@ void performer_again_after(struct scene *scene, int64_t after_ns);
 struct json *performer_pod_manifest(struct scene *scene, struct str *problem);
 /* Puts right what somebody changed about the current pod. */
 void performer_pod_repair(struct scene *scene);
-/* Of a child: the controller reference, and the labels that all have. */
-struct json *performer_owner_references(struct scene *scene);
+/* Of a child: the controller reference before its other owners (JSON, or absent), and the labels that all
+ * have. */
+struct json *performer_owner_references(struct scene *scene, struct str others);
 struct json *performer_labels(struct scene *scene);
 
 /* performer_service.c. */

@@ -25,9 +25,10 @@ static const struct json_limits spec_limits = {.max_depth = 64, .max_values = 40
 
 /* ---- Metadata ---- */
 
-struct json *performer_owner_references(struct scene *scene)
+struct json *performer_owner_references(struct scene *scene, struct str others)
 {
     struct manifest *m = &scene->make;
+    struct err err;
     struct json *list = manifest_list(m), *owner = manifest_object(m);
     manifest_append(m, list, owner);
     manifest_put_str(m, owner, "apiVersion", STR("hourglass.eigenlayer.io/v1alpha1"));
@@ -36,6 +37,11 @@ struct json *performer_owner_references(struct scene *scene)
     manifest_put_str(m, owner, "uid", scene->performer->stored.uid);
     manifest_put_bool(m, owner, "controller", true);
     manifest_put_bool(m, owner, "blockOwnerDeletion", true);
+    if (str_is_set(others)) {
+        const struct json *rest = json_read(m->arena, others, &json_limits_default, &err);
+        m->failed = m->failed || !rest;
+        manifest_merge(m, list, rest);
+    }
     return list;
 }
 
@@ -74,7 +80,8 @@ static void put_metadata(struct pod_maker *maker, struct json *pod)
     manifest_put(m, metadata, "labels", pod_labels(maker->scene));
     if (json_first(maker->annotations))
         manifest_put(m, metadata, "annotations", maker->annotations);
-    manifest_put(m, metadata, "ownerReferences", performer_owner_references(maker->scene));
+    manifest_put(m, metadata, "ownerReferences",
+                 performer_owner_references(maker->scene, (struct str){NULL, 0}));
 }
 
 /* ---- Environment ---- */
@@ -275,11 +282,12 @@ struct json *performer_pod_manifest(struct scene *scene, struct str *problem)
 
 /* ---- Putting right ---- */
 
-/* What `kubectl set image` did, but not what an admission webhook made of the image when the pod was
- * created: the generation counts changes of a pod's spec (since Kubernetes 1.34; 0 before). */
-static bool has_other_image(const struct performer_pod *pod, struct str image)
+/* Whether it may be what `kubectl set image` did, and not what an admission webhook made of the image when
+ * the pod was created, such as the name of a mirror: the generation counts changes of a pod's spec (since
+ * Kubernetes 1.34; 0 before, when the two cannot be told apart). */
+static bool was_changed(const struct performer_pod *pod)
 {
-    return pod->container >= 0 && pod->stored.generation != 1 && !str_eq(pod->image, image);
+    return pod->container >= 0 && pod->stored.generation > 1;
 }
 
 static struct str wanted_image(struct scene *scene)
@@ -324,7 +332,8 @@ void performer_pod_repair(struct scene *scene)
     if (performer_labels_hash(labels) != pod->labels_hash)
         manifest_put(m, metadata, "labels", labels);
     if (!str_is_set(pod->stored.owner_uid))
-        manifest_put(m, metadata, "ownerReferences", performer_owner_references(scene));
+        manifest_put(m, metadata, "ownerReferences",
+                     performer_owner_references(scene, pod->owners));
     if (json_first(metadata)) {
         performer_patch(scene, &kube_pods, &pod->stored, patch, "restore metadata of pod");
         performer_event(scene, false, REASON_RESTORED,
@@ -332,9 +341,9 @@ void performer_pod_repair(struct scene *scene)
                                         STR_ARG(pod->stored.name)));
         return; /* then the image */
     }
-    if (pod->stored.generation == 1)
+    if (!was_changed(pod))
         return;
     struct str image = wanted_image(scene);
-    if (has_other_image(pod, image))
+    if (!str_eq(pod->image, image))
         restore_image(scene, image);
 }

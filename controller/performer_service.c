@@ -37,7 +37,8 @@ static void create(struct scene *scene, uint64_t revision)
     manifest_put_str(m, metadata, "name", scene->service_name);
     manifest_put_str(m, metadata, "namespace", scene->performer->stored.namespace);
     manifest_put(m, metadata, "labels", performer_labels(scene));
-    manifest_put(m, metadata, "ownerReferences", performer_owner_references(scene));
+    manifest_put(m, metadata, "ownerReferences",
+                 performer_owner_references(scene, (struct str){NULL, 0}));
     struct json *spec = manifest_put_object(m, service, "spec");
     manifest_put_str(m, spec, "type", STR("ClusterIP"));
     manifest_put(m, spec, "selector", selector_of(scene, revision));
@@ -76,7 +77,8 @@ static bool restore(struct scene *scene, struct json *patch, struct json *spec)
         is_changed = true;
     }
     if (!str_is_set(service->stored.owner_uid)) {
-        manifest_put(m, metadata, "ownerReferences", performer_owner_references(scene));
+        manifest_put(m, metadata, "ownerReferences",
+                     performer_owner_references(scene, service->owners));
         is_changed = true;
     }
     if (!service->is_cluster_ip) {

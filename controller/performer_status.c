@@ -1,9 +1,12 @@
 /* The status of a Performer: derived from what is there, compared with what is written, written. */
 #include "controller/performer_parts.h"
 
+#include "base/utf8.h"
 #include "types/names.h"
 
 #include <assert.h>
+
+enum { MESSAGE_MAX = 1000 }; /* of a condition, in bytes */
 
 /* How long progress lasts before it is told: the first status, and later stages. Most Performers run
  * before, with one write. */
@@ -325,7 +328,7 @@ static struct json *condition_json(struct scene *scene, enum performer_condition
     put_time(scene, json, "lastTransitionTime",
              is_same ? performer->conditions[i].since_ns : scene->now.wall_ns);
     manifest_put_str(m, json, "reason", str_from_cstr(performer_reason_name(condition->reason)));
-    manifest_put_str(m, json, "message", condition->message);
+    manifest_put_str(m, json, "message", utf8_cut(condition->message, MESSAGE_MAX));
     return json;
 }
 
@@ -342,6 +345,18 @@ static void put_endpoint(struct scene *scene, struct json *json)
                               STR_ARG(scene->service_name), STR_ARG(performer->namespace),
                               (long long)(scene->service->port ? scene->service->port
                                                                : scene->performer->grpc_port)));
+}
+
+static void put_other_conditions(struct scene *scene, struct json *list)
+{
+    struct manifest *m = &scene->make;
+    struct err err;
+    struct str text = scene->performer->other_conditions;
+    if (!str_is_set(text))
+        return;
+    const struct json *others = json_read(m->arena, text, &json_limits_default, &err);
+    m->failed = m->failed || !others;
+    manifest_merge(m, list, others);
 }
 
 /* In the order of the table of the kind. */
@@ -370,6 +385,7 @@ static struct json *status_json(struct scene *scene)
     struct json *list = manifest_put_list(m, json, "conditions");
     for (int i = 0; i < CONDITION_COUNT; i++)
         manifest_append(m, list, condition_json(scene, (enum performer_condition)i));
+    put_other_conditions(scene, list);
     return json;
 }
 

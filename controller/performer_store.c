@@ -11,12 +11,19 @@ enum {
     PORT_DEFAULT = 9090,
 };
 
-/* 0 when it is none. */
+/* 0 when it is none, or before 1970: then no difference of two times overflows. */
 static int64_t time_of(struct str text)
 {
     int64_t wall_ns = 0;
     clock_parse(text, &wall_ns);
-    return wall_ns;
+    return wall_ns > 0 ? wall_ns : 0;
+}
+
+/* A number of the status; 0 when nobody can have counted so far. */
+static int64_t count_of(const struct json *status, const char *name)
+{
+    int64_t count = kube_int_at(status, 0, name, NULL);
+    return count >= 0 && count <= PERFORMER_COUNT_MAX ? count : 0;
 }
 
 static struct str creation_of(const struct json *object)
@@ -76,8 +83,8 @@ static void read_status(struct performer_object *to, const struct json *object)
     to->stage = performer_stage_find(kube_text_at(status, "stage", NULL));
     to->is_ready = kube_bool_at(status, "ready", NULL);
     to->observed_generation = kube_int_at(status, 0, "observedGeneration", NULL);
-    to->attempt = kube_int_at(status, 0, "attempt", NULL);
-    to->retries = kube_int_at(status, 0, "retries", NULL);
+    to->attempt = count_of(status, "attempt");
+    to->retries = count_of(status, "retries");
     to->next_retry_ns = time_of(kube_text_at(status, "nextRetryTime", NULL));
     to->last_upgrade_ns = time_of(kube_text_at(status, "lastUpgrade", NULL));
     to->ready_ns = time_of(kube_text_at(status, "readyTime", NULL));
@@ -98,6 +105,7 @@ static bool lists(const struct json *names, const char *name)
 struct performer_texts {
     struct str spec;
     struct str finalizers;
+    struct str other_conditions;
     char avs[LABEL_VALUE_SIZE];
     struct str avs_label;
     struct str reservation;
@@ -121,15 +129,16 @@ static struct stored *keep_performer(const struct mem *mem, const struct json *o
                                      const struct kube_meta *meta,
                                      const struct performer_texts *texts)
 {
-    struct stored *stored =
-        store_new_object(mem, meta, sizeof(struct performer_object),
-                         texts->spec.len + texts->finalizers.len + texts->avs_label.len +
-                             texts->reservation.len + texts->correlation_id.len);
+    struct stored *stored = store_new_object(
+        mem, meta, sizeof(struct performer_object),
+        texts->spec.len + texts->finalizers.len + texts->other_conditions.len +
+            texts->avs_label.len + texts->reservation.len + texts->correlation_id.len);
     if (!stored)
         return NULL;
     struct performer_object *to = (struct performer_object *)stored;
     to->spec = store_keep_text(stored, texts->spec);
     to->finalizers = store_keep_text(stored, texts->finalizers);
+    to->other_conditions = store_keep_text(stored, texts->other_conditions);
     to->avs_label = store_keep_text(stored, texts->avs_label);
     to->reservation = store_keep_text(stored, texts->reservation);
     to->correlation_id = store_keep_text(stored, texts->correlation_id);
@@ -137,6 +146,37 @@ static struct stored *keep_performer(const struct mem *mem, const struct json *o
     read_spec(to, object);
     read_status(to, object);
     return stored;
+}
+
+static bool is_ours(const struct json *condition)
+{
+    for (int i = 0; i < CONDITION_COUNT; i++) {
+        if (str_eq_cstr(kube_text_at(condition, "type", NULL),
+                        performer_condition_name((enum performer_condition)i)))
+            return true;
+    }
+    return false;
+}
+
+/* They are written back with ours, as a list is replaced as a whole. */
+static void write_other_conditions(struct buf *buf, const struct json *object)
+{
+    char separator = '[';
+    JSON_EACH (condition, kube_at(object, "status", "conditions", NULL)) {
+        if (is_ours(condition))
+            continue;
+        buf_put_char(buf, separator);
+        json_write(buf, condition);
+        separator = ',';
+    }
+    if (separator == ',')
+        buf_put_char(buf, ']');
+}
+
+/* What was written since `from`, absent when nothing was. */
+static struct str part_of(const struct buf *buf, size_t from, size_t to)
+{
+    return to > from ? str_sub(buf_str(buf), from, to) : (struct str){NULL, 0};
 }
 
 static struct stored *project_performer(const struct mem *mem, const struct json *object,
@@ -149,12 +189,14 @@ static struct stored *project_performer(const struct mem *mem, const struct json
     struct buf buf;
     buf_init(&buf, mem, SPEC_TEXT_MAX);
     json_write(&buf, kube_at(object, "spec", NULL));
-    size_t spec_len = buf.len;
+    size_t spec_end = buf.len;
     if (meta->finalizers)
         json_write(&buf, meta->finalizers);
-    texts.spec = str_sub(buf_str(&buf), 0, spec_len);
-    if (meta->finalizers)
-        texts.finalizers = str_sub(buf_str(&buf), spec_len, buf.len);
+    size_t finalizers_end = buf.len;
+    write_other_conditions(&buf, object);
+    texts.spec = part_of(&buf, 0, spec_end);
+    texts.finalizers = part_of(&buf, spec_end, finalizers_end);
+    texts.other_conditions = part_of(&buf, finalizers_end, buf.len);
     texts.avs_label =
         performer_label_value(kube_text_at(object, "spec", "avsAddress", NULL), texts.avs);
     struct stored *stored = buf_failed(&buf) ? NULL : keep_performer(mem, object, meta, &texts);
@@ -219,17 +261,25 @@ static struct str waiting_message(enum performer_reason failure, struct str reas
     return is_plain ? cut(message) : (struct str){NULL, 0};
 }
 
+/* For one that lost its controller reference, which is then added to the others. */
+static void write_owners(struct buf *buf, const struct json *object, const struct kube_meta *meta)
+{
+    const struct json *owners = kube_at(object, "metadata", "ownerReferences", NULL);
+    if (!str_is_set(meta->owner_uid) && json_is(owners, JSON_ARRAY) && json_first(owners))
+        json_write(buf, owners);
+}
+
 static void read_waiting(struct performer_pod *to, const struct json *waiting)
 {
     to->state = CONTAINER_WAITING;
-    to->reason = kube_text_at(waiting, "reason", NULL);
+    to->reason = cut(kube_text_at(waiting, "reason", NULL));
     to->failure = failure_of_waiting(to->reason);
     to->message = waiting_message(to->failure, to->reason, kube_text_at(waiting, "message", NULL));
 }
 
 static void read_terminated(struct performer_pod *to, const struct json *terminated)
 {
-    to->reason = kube_text_at(terminated, "reason", NULL);
+    to->reason = cut(kube_text_at(terminated, "reason", NULL));
     to->exit_code = kube_int_at(terminated, 0, "exitCode", NULL);
 }
 
@@ -272,7 +322,7 @@ static void read_pod_status(struct performer_pod *to, const struct json *pod)
     struct str reason = kube_text_at(pod, "status", "reason", NULL);
     if (to->has_ended && (to->failure == REASON_NONE || reason.len > 0)) {
         to->failure = REASON_POD_FAILED;
-        to->reason = reason;
+        to->reason = cut(reason);
         to->message = cut(kube_text_at(pod, "status", "message", NULL));
     }
 }
@@ -301,7 +351,28 @@ static void read_pod_meta(struct performer_pod *to, const struct json *pod,
     str_to_int64(kube_map_get(meta->labels, STR(LABEL_ATTEMPT)), &to->attempt);
     to->performer = kube_map_get(meta->labels, STR(LABEL_PERFORMER));
     to->node_gone_ns = time_of(kube_map_get(meta->annotations, STR(ANNOTATION_NODE_GONE_SINCE)));
-    to->has_owners = json_first(kube_at(pod, "metadata", "ownerReferences", NULL)) != NULL;
+}
+
+static struct stored *keep_pod(const struct mem *mem, const struct performer_pod *pod,
+                               const struct kube_meta *meta)
+{
+    struct stored *stored =
+        store_new_object(mem, meta, sizeof(*pod),
+                         pod->node_name.len + pod->image.len + pod->reason.len + pod->message.len +
+                             pod->performer.len + pod->owners.len);
+    if (!stored)
+        return NULL;
+    struct stored head = *stored;
+    struct performer_pod *to = (struct performer_pod *)stored;
+    *to = *pod;
+    to->stored = head;
+    to->node_name = store_keep_text(stored, pod->node_name);
+    to->image = store_keep_text(stored, pod->image);
+    to->reason = store_keep_text(stored, pod->reason);
+    to->message = store_keep_text(stored, pod->message);
+    to->performer = store_keep_text(stored, pod->performer);
+    to->owners = store_keep_text(stored, pod->owners);
+    return stored;
 }
 
 static struct stored *project_pod(const struct mem *mem, const struct json *object,
@@ -311,19 +382,12 @@ static struct stored *project_pod(const struct mem *mem, const struct json *obje
     read_pod_meta(&pod, object, meta);
     read_pod_spec(&pod, object);
     read_pod_status(&pod, object);
-    struct stored *stored = store_new_object(
-        mem, meta, sizeof(pod),
-        pod.node_name.len + pod.image.len + pod.reason.len + pod.message.len + pod.performer.len);
-    if (!stored)
-        return NULL;
-    pod.stored = *stored;
-    struct performer_pod *to = (struct performer_pod *)stored;
-    *to = pod;
-    to->node_name = store_keep_text(stored, pod.node_name);
-    to->image = store_keep_text(stored, pod.image);
-    to->reason = store_keep_text(stored, pod.reason);
-    to->message = store_keep_text(stored, pod.message);
-    to->performer = store_keep_text(stored, pod.performer);
+    struct buf text;
+    buf_init(&text, mem, SPEC_TEXT_MAX);
+    write_owners(&text, object, meta);
+    pod.owners = part_of(&text, 0, text.len);
+    struct stored *stored = buf_failed(&text) ? NULL : keep_pod(mem, &pod, meta);
+    buf_done(&text);
     return stored;
 }
 
@@ -353,6 +417,8 @@ static struct stored *project_service(const struct mem *mem, const struct json *
     buf_init(&text, mem, SPEC_TEXT_MAX);
     if (json_is(selector, JSON_OBJECT))
         json_write(&text, selector);
+    size_t selector_end = text.len;
+    write_owners(&text, object, meta);
     struct str performer = kube_map_get(meta->labels, STR(LABEL_PERFORMER));
     struct stored *stored = buf_failed(&text)
                                 ? NULL
@@ -360,7 +426,8 @@ static struct stored *project_service(const struct mem *mem, const struct json *
                                                    text.len + performer.len);
     if (stored) {
         struct performer_service *to = (struct performer_service *)stored;
-        to->selector = store_keep_text(stored, buf_str(&text));
+        to->selector = store_keep_text(stored, part_of(&text, 0, selector_end));
+        to->owners = store_keep_text(stored, part_of(&text, selector_end, text.len));
         to->performer = store_keep_text(stored, performer);
         to->selects_performer = kube_map_get(selector, STR(LABEL_PERFORMER)).len > 0 &&
                                 str_eq(kube_map_get(selector, STR(LABEL_PERFORMER)), performer) &&
@@ -369,7 +436,6 @@ static struct stored *project_service(const struct mem *mem, const struct json *
         to->labels_hash = performer_labels_hash(meta->labels);
         to->port = port_of(object);
         to->is_cluster_ip = !str_is_set(type) || str_eq(type, STR("ClusterIP"));
-        to->has_owners = json_first(kube_at(object, "metadata", "ownerReferences", NULL)) != NULL;
     }
     buf_done(&text);
     return stored;

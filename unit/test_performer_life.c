@@ -516,6 +516,68 @@ static void an_image_that_a_webhook_made_is_left(void **state)
     assert_string_equal(world_status(world, "phase"), "Running");
 }
 
+/* Before Kubernetes 1.34 nothing tells who changed it. */
+static void an_image_of_unknown_origin_is_left(void **state)
+{
+    struct world *world = *state;
+    struct str pod = start(world, "");
+    world_merge(world, &kube_pods, pod, "{\"metadata\":{\"generation\":null}}");
+    world_merge(world, &kube_pods, pod,
+                "{\"spec\":{\"containers\":"
+                "[{\"name\":\"performer\",\"image\":\"mirror/solo:v1\"}]}}");
+    step(world, "");
+}
+
+static void owners_beside_the_performer_stay(void **state)
+{
+    static const char owners[] = "{\"metadata\":{\"ownerReferences\":[{\"apiVersion\":\"v1\","
+                                 "\"kind\":\"ConfigMap\",\"name\":\"x\",\"uid\":\"u\"}]}}";
+    struct world *world = *state;
+    struct str pod = start(world, "");
+    world_merge(world, &kube_pods, pod, owners);
+    world_merge(world, &kube_services, STR("performer-solo"), owners);
+    world_settle(world);
+    const struct json *children[] = {world_get(world, &kube_pods, pod),
+                                     world_nth(world, &kube_services, 0)};
+    for (size_t i = 0; i < 2; i++) {
+        const struct json *list = kube_at(children[i], "metadata", "ownerReferences", NULL);
+        assert_int_equal(list->len, 2);
+        assert_str_is(kube_text_at(json_at(list, 0), "uid", NULL), "uid-solo");
+        assert_str_is(kube_text_at(json_at(list, 1), "uid", NULL), "u");
+    }
+}
+
+static void conditions_of_others_stay(void **state)
+{
+    struct world *world = *state;
+    start(world, "");
+    world_merge(world, &kube_performers, STR("solo"),
+                "{\"status\":{\"conditions\":[{\"type\":\"Audited\",\"status\":\"True\","
+                "\"reason\":\"Monthly\",\"message\":\"7 of 7\"}]}}");
+    step(world, "write status"); /* ours had been taken away */
+    step(world, "");
+    assert_string_equal(world_condition(world, "Audited", "message"), "7 of 7");
+    assert_string_equal(world_condition(world, "Ready", "status"), "True");
+}
+
+static void a_message_of_any_length_becomes_a_status(void **state)
+{
+    struct world *world = *state;
+    world_performer(world, "");
+    world_settle(world);
+    struct str pod = the_pod(world);
+    char text[5001] = "";
+    memset(text, 'x', sizeof(text) - 1);
+    world_schedule(world, pod, "n1");
+    world_container(
+        world, pod,
+        arena_printf(&world->arena, "{\"terminated\":{\"reason\":\"%s\",\"exitCode\":1}}", text)
+            .ptr);
+    world_settle(world);
+    assert_string_equal(world_status(world, "phase"), "Failed");
+    assert_true(strlen(world_condition(world, "Ready", "message")) < 1024);
+}
+
 static void a_pod_that_somebody_deletes_comes_again(void **state)
 {
     struct world *world = *state;
@@ -648,6 +710,10 @@ int main(void)
         TEST(what_others_change_is_put_right),
         TEST(an_image_that_somebody_set_is_set_back),
         TEST(an_image_that_a_webhook_made_is_left),
+        TEST(an_image_of_unknown_origin_is_left),
+        TEST(owners_beside_the_performer_stay),
+        TEST(conditions_of_others_stay),
+        TEST(a_message_of_any_length_becomes_a_status),
         TEST(a_pod_that_somebody_deletes_comes_again),
         TEST(a_service_that_somebody_deletes_comes_again),
         TEST(a_status_that_was_lost_does_not_restart_the_pod),

@@ -110,6 +110,14 @@ static void odd_objects_are_taken_as_they_are(void **state)
     assert_int_equal(performer->grpc_port, 9090);
     assert_int_equal(performer->phase, PHASE_NONE);
     assert_int_equal(performer->backoff_limit, -1);
+    world_merge(world, &kube_performers, STR("solo"),
+                "{\"status\":{\"attempt\":9223372036854775807,\"retries\":-7,"
+                "\"nextRetryTime\":\"1678-01-01T00:00:00Z\"}}");
+    performer =
+        (const struct performer_object *)cached(world, world->controller.performers, "solo");
+    assert_int_equal(performer->attempt, 0);
+    assert_int_equal(performer->retries, 0);
+    assert_int_equal(performer->next_retry_ns, 0);
     world_create(world, &kube_pods,
                  "{\"metadata\":{\"name\":\"p\",\"namespace\":\"team\",\"labels\":{"
                  "\"callboard.dev/attempt\":\"-5\",\"callboard.dev/revision\":\"zz\"}},"
@@ -139,6 +147,28 @@ static void ten_thousand_performers_are_cheap(void **state)
 }
 
 /* ---- Keys ---- */
+
+static void performers_of_one_name_in_two_namespaces_have_nothing_in_common(void **state)
+{
+    struct world *world = *state;
+    struct err err;
+    world_performer(world, "");
+    world_settle(world);
+    world_run(world, world_name(world_nth(world, &kube_pods, 0)), "n1");
+    world_settle(world);
+    world_create(world, &kube_performers,
+                 "{\"metadata\":{\"name\":\"solo\",\"namespace\":\"other\",\"finalizers\":"
+                 "[\"hourglass.eigenlayer.io/performer-finalizer\"]},"
+                 "\"spec\":{\"avsAddress\":\"0x2\",\"image\":\"a:v1\"}}");
+    struct plan plan = {.arena = &world->plan_arena};
+    struct queue_key key = {STR("other"), STR("solo")};
+    assert_int_equal(performer_reconcile(&world->controller, key, world->now, &plan, &err), 0);
+    assert_int_equal(plan.action_count, 2);
+    assert_string_equal(plan.actions[0].purpose, "create service");
+    assert_string_equal(plan.actions[1].purpose, "create pod");
+    for (size_t i = 0; i < 2; i++)
+        assert_str_is(plan.actions[i].namespace, "other");
+}
 
 static void children_lead_to_their_performer(void **state)
 {
@@ -280,6 +310,7 @@ int main(void)
         TEST(what_does_not_matter_is_no_other_status),
         TEST(odd_objects_are_taken_as_they_are),
         TEST(ten_thousand_performers_are_cheap),
+        TEST(performers_of_one_name_in_two_namespaces_have_nothing_in_common),
         TEST(children_lead_to_their_performer),
         TEST(a_node_leads_to_the_performers_on_it),
         TEST(a_heartbeat_of_a_node_does_not_matter),

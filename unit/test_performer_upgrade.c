@@ -303,6 +303,39 @@ static void blue_green_has_never_more_than_two_pods(void **state)
     assert_int_equal(world->peak_running, 2);
 }
 
+static void what_serves_is_reachable_while_the_new_pod_cannot_be_made(void **state)
+{
+    static const struct {
+        const char *change;
+        bool is_refused;
+    } changes[] = {
+        {NEW_IMAGE, true},
+        {"\"hardwareRequirements\":{\"gpuType\":\"nvidia-x\",\"gpuCount\":1}", false},
+    };
+    for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+        tear_down(state);
+        set_up(state);
+        struct world *world = *state;
+        struct str old = start(world, BLUE_GREEN);
+        change_spec(world, changes[i].change);
+        if (changes[i].is_refused) {
+            world->refuse = &kube_pods;
+            world->refuse_outcome = KUBE_INVALID;
+            world->refuse_message = "because";
+        }
+        world_reconcile(world);
+        assert_int_equal(world_apply(world, PLAN_ACTIONS_MAX), !changes[i].is_refused);
+        world_settle(world);
+        assert_status(world, "Upgrading", "Failed", "true");
+        world_delete(world, &kube_services, STR("performer-solo"));
+        world_settle(world);
+        assert_int_equal(world_count(world, &kube_services), 1);
+        assert_string_equal(world_status(world, "ready"), "true");
+        assert_str_equal(pod_at(world, 0), old);
+        assert_int_equal(world_count(world, &kube_pods), 1);
+    }
+}
+
 static void blue_green_goes_back_while_the_old_pod_is_there(void **state)
 {
     struct world *world = *state;
@@ -439,6 +472,49 @@ static void a_node_that_is_seen_again_is_no_longer_noted(void **state)
     step(world, "");
 }
 
+/* As the node lifecycle controller: it is the network then, and moving all would end what still runs. */
+static void nothing_is_moved_while_most_nodes_do_not_answer(void **state)
+{
+    static const char *const names[] = {"n1", "n2", "n3", "n4", "n5"};
+    struct world *world = *state;
+    for (size_t i = 2; i < 5; i++)
+        world_node(world, names[i]);
+    struct str pod = start(world, "");
+    for (size_t i = 0; i < 3; i++)
+        world_set_node(world, names[i], false);
+    world_settle(world);
+    world_advance_ms(world, 3600 * 1000);
+    step(world, "");
+    assert_true(world->plan.requeue_after_ns > 0);
+    assert_string_equal(world_condition(world, "Ready", "reason"), "NodeNotReady");
+    assert_str_equal(pod_at(world, 0), pod);
+    world_set_node(world, "n2", true);
+    world_advance_ms(world, world->plan.requeue_after_ns / CLOCK_NS_PER_MS);
+    step(world, "write status, detach pod from service, delete pod of lost node, create pod");
+}
+
+static void the_only_node_is_waited_for(void **state)
+{
+    struct world *world = *state;
+    start(world, "");
+    world_remove(world, &kube_nodes, STR("n2"));
+    world_set_node(world, "n1", false);
+    world_settle(world);
+    world_advance_ms(world, 3600 * 1000);
+    step(world, "");
+}
+
+static void a_time_out_of_all_bounds_is_none(void **state)
+{
+    struct world *world = *state;
+    struct str pod = start(world, "");
+    world_merge(world, &kube_pods, pod,
+                "{\"metadata\":{\"annotations\":{\"callboard.dev/node-gone-since\":"
+                "\"1678-01-01T00:00:00Z\"}}}");
+    world_remove(world, &kube_nodes, STR("n1"));
+    step(world, "note that the node is gone");
+}
+
 static void the_end_waits_for_a_lost_node_and_says_so(void **state)
 {
     struct world *world = *state;
@@ -496,6 +572,7 @@ int main(void)
         TEST(blue_green_goes_on_serving_while_the_new_pod_fails),
         TEST(blue_green_keeps_only_a_pod_that_serves),
         TEST(blue_green_has_never_more_than_two_pods),
+        TEST(what_serves_is_reachable_while_the_new_pod_cannot_be_made),
         TEST(blue_green_goes_back_while_the_old_pod_is_there),
         TEST(a_pod_on_a_lost_node_is_replaced_after_two_minutes),
         TEST(a_node_that_comes_back_in_time_changes_nothing),
@@ -504,6 +581,9 @@ int main(void)
         TEST(the_taint_alone_forces_nothing),
         TEST(a_node_that_is_gone_is_noted_before_anything_is_forced),
         TEST(a_node_that_is_seen_again_is_no_longer_noted),
+        TEST(nothing_is_moved_while_most_nodes_do_not_answer),
+        TEST(the_only_node_is_waited_for),
+        TEST(a_time_out_of_all_bounds_is_none),
         TEST(the_end_waits_for_a_lost_node_and_says_so),
         TEST(a_pod_lost_while_it_failed_is_replaced_once),
     };
