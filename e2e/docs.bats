@@ -29,6 +29,10 @@ document() {
 	document docs/concepts.md
 }
 
+@test "docs/performers.md" {
+	document docs/performers.md
+}
+
 @test "docs/flows.md" {
 	document docs/flows.md
 }
