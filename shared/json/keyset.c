@@ -1,9 +1,6 @@
 /* A hash set of the members of a large object. */
 #include "json/keyset.h"
 
-#include <sys/random.h>
-#include <time.h>
-
 enum {
     COMPARE_MAX = 16, /* members up to which comparing all is quicker than hashing */
     FIRST_SLOTS = 64, /* a power of two */
@@ -13,23 +10,6 @@ struct json_keyset {
     size_t slots; /* a power of two, at least twice the members */
     struct json **members;
 };
-
-/* One system call for a document that has a large object. Where there is no entropy (a sandbox,
- * early boot), the time and the randomised addresses have to do: what is read does not depend on
- * it. */
-static void seed_once(struct json_keys *keys)
-{
-    if (keys->seeded)
-        return;
-    keys->seeded = true;
-    uint64_t *words = keys->seed.words;
-    if (getrandom(words, sizeof(keys->seed), GRND_NONBLOCK) == sizeof(keys->seed))
-        return;
-    struct timespec now = {0};
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    words[0] = (uint64_t)(uintptr_t)keys ^ (uint64_t)now.tv_nsec;
-    words[1] = (uint64_t)(uintptr_t)&json_keys_add ^ (uint64_t)now.tv_sec;
-}
 
 /* The place of the member with this key: taken by it, or empty. */
 static struct json **find_slot(const struct json_keyset *set, const struct hash_seed *seed,
@@ -45,7 +25,9 @@ static struct json **find_slot(const struct json_keyset *set, const struct hash_
 /* A set twice as large with all members but the last, which is still to be added. */
 static int rebuild(struct json_keys *keys, struct arena *arena, struct json *object)
 {
-    seed_once(keys);
+    if (!keys->seeded)
+        keys->seed = hash_seed_from(random_system());
+    keys->seeded = true;
     struct json_keyset *set = object->keys;
     if (!set)
         set = ARENA_NEW(arena, struct json_keyset);
