@@ -262,6 +262,84 @@ static void values_of_variables_are_not_shown(void **state)
     arena_done(&arena);
 }
 
+/* ---- Long lists ---- */
+
+/* A pod in which each list is longer than what is compared one by one. */
+static struct str large_job(struct arena *arena, unsigned mount, unsigned port, unsigned path)
+{
+    enum { COUNT = 100 };
+    struct buf text;
+    buf_init(&text, arena_mem(arena), 256 * 1024);
+    buf_put(&text, STR("{spec: {podFailurePolicy: {rules: [{action: Count, onExitCodes: {operator: "
+                       "In, values: [1], containerName: c99}}]}, template: {spec: {restartPolicy: "
+                       "Never, volumes: ["));
+    for (unsigned i = 0; i < COUNT; i++)
+        buf_printf(&text, "{name: v%u}, ", i);
+    buf_put(&text, STR("], containers: ["));
+    for (unsigned i = 1; i < COUNT; i++)
+        buf_printf(&text, "{name: c%u, image: i}, ", i);
+    buf_put(&text, STR("{name: c0, image: i, volumeMounts: ["));
+    for (unsigned i = 0; i < COUNT; i++)
+        buf_printf(&text, "{name: v%u, mountPath: /p%u}, ", i + 1 < COUNT ? i : mount,
+                   i + 1 < COUNT ? i : path);
+    buf_put(&text, STR("], ports: ["));
+    for (unsigned i = 0; i < COUNT; i++)
+        buf_printf(&text, "{name: p%u, containerPort: 80}, ", i + 1 < COUNT ? i : port);
+    buf_put(&text, STR("]}]}}}}\0"));
+    assert_false(buf_failed(&text));
+    return buf_str(&text);
+}
+
+static void names_are_found_in_long_lists(void **state)
+{
+    (void)state;
+    static const struct {
+        unsigned mount, port, path;
+        struct finding errors[ERRORS_MAX];
+    } rows[] = {
+        {99, 99, 99, {{0}}},
+        {100, 99, 99, {{ERR_NOT_FOUND, AT_POD "containers[99].volumeMounts[99].name", "v100"}}},
+        {99, 50, 99, {{ERR_DUPLICATE, AT_POD "containers[99].ports[99].name", "another port"}}},
+        {99,
+         99,
+         98,
+         {{ERR_DUPLICATE, AT_POD "containers[99].volumeMounts[99].mountPath", "there"}}},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct arena arena;
+        arena_init(&arena, mem_system(), 64 * 1024, 16 * 1024 * 1024);
+        struct str text = large_job(&arena, rows[i].mount, rows[i].port, rows[i].path);
+        struct row row = {.spec = text.ptr};
+        memcpy(row.errors, rows[i].errors, sizeof(row.errors));
+        check_rows(&row, 1);
+        arena_done(&arena);
+    }
+}
+
+static bool validate_large(const struct mem *mem, void *ctx)
+{
+    struct arena arena;
+    struct err_list errors;
+    arena_init(&arena, mem, 64, 16 * 1024 * 1024);
+    err_list_init(&errors, &arena, ERR_LIST_MAX);
+    schema_validate(&job_template_schema, ctx, SCHEMA_PLACEHOLDERS, NULL, &errors);
+    bool good = !errors.out_of_memory;
+    if (good)
+        assert_int_equal(errors.count, 2);
+    arena_done(&arena);
+    return good;
+}
+
+static void every_failing_allocation_is_noticed(void **state)
+{
+    (void)state;
+    struct arena arena;
+    arena_init(&arena, mem_system(), 64 * 1024, 16 * 1024 * 1024);
+    test_every_allocation_failing(validate_large,
+                                  read_yaml(&arena, large_job(&arena, 100, 50, 99).ptr));
+    arena_done(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -273,6 +351,8 @@ int main(void)
         cmocka_unit_test(volumes_and_mounts_are_checked),
         cmocka_unit_test(errors_are_found_beside_others),
         cmocka_unit_test(values_of_variables_are_not_shown),
+        cmocka_unit_test(names_are_found_in_long_lists),
+        cmocka_unit_test(every_failing_allocation_is_noticed),
     };
     return cmocka_run_group_tests_name("job", tests, NULL, NULL);
 }

@@ -242,8 +242,34 @@ static void the_distance_counts_edits(void **state)
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct str a = str_from_cstr(rows[i].a), b = str_from_cstr(rows[i].b);
-        assert_int_equal(str_distance(a, b), rows[i].distance);
-        assert_int_equal(str_distance(b, a), rows[i].distance);
+        for (unsigned max = rows[i].distance; max <= 64; max++) {
+            assert_int_equal(str_distance(a, b, max), rows[i].distance);
+            assert_int_equal(str_distance(b, a, max), rows[i].distance);
+        }
+        for (unsigned max = 0; max < rows[i].distance; max++)
+            assert_true(str_distance(a, b, max) > max);
+    }
+}
+
+/* Whatever the names are: few letters, so that they are near each other in many ways. */
+static void a_limit_changes_no_distance_below_it(void **state)
+{
+    (void)state;
+    struct random_seeded random;
+    random_seeded_init(&random, TEST_SEED);
+    for (int round = 0; round < 2000; round++) {
+        char text[2][16];
+        struct str names[2];
+        for (int n = 0; n < 2; n++) {
+            names[n] = (struct str){text[n], (size_t)random_below(&random.random, 17)};
+            for (size_t i = 0; i < names[n].len; i++)
+                text[n][i] = (char)('a' + random_below(&random.random, 3));
+        }
+        unsigned distance = str_distance(names[0], names[1], 16);
+        for (unsigned max = 0; max < 16; max++) {
+            unsigned found = str_distance(names[0], names[1], max);
+            assert_true(found == distance || (found > max && distance > max));
+        }
     }
 }
 
@@ -253,11 +279,11 @@ static void long_names_are_far_apart(void **state)
     char text[64];
     memset(text, 'a', sizeof(text));
     struct str longest = {text, 63}, too_long = {text, 64};
-    assert_int_equal(str_distance(longest, longest), 0);
-    assert_int_equal(str_distance(longest, STR("")), 63);
-    assert_int_equal(str_distance(too_long, too_long), UINT32_MAX);
-    assert_int_equal(str_distance(too_long, STR("a")), UINT32_MAX);
-    assert_int_equal(str_distance(STR("a"), too_long), UINT32_MAX);
+    assert_int_equal(str_distance(longest, longest, 64), 0);
+    assert_int_equal(str_distance(longest, STR(""), 64), 63);
+    assert_int_equal(str_distance(too_long, too_long, 64), UINT32_MAX);
+    assert_int_equal(str_distance(too_long, STR("a"), 64), UINT32_MAX);
+    assert_int_equal(str_distance(STR("a"), too_long, 64), UINT32_MAX);
     assert_false(str_is_set(str_nearest(too_long, &too_long, 1)));
 }
 
@@ -317,6 +343,7 @@ int main(void)
         cmocka_unit_test(decimal_integers_are_read_to_their_limits),
         cmocka_unit_test(what_is_no_integer_is_refused_and_changes_nothing),
         cmocka_unit_test(the_distance_counts_edits),
+        cmocka_unit_test(a_limit_changes_no_distance_below_it),
         cmocka_unit_test(long_names_are_far_apart),
         cmocka_unit_test(only_a_likely_misspelling_is_proposed),
     };

@@ -125,7 +125,7 @@ void err_list_init(struct err_list *list, struct arena *arena, size_t max)
 void err_list_add_text(struct err_list *list, struct str field, uint32_t line,
                        enum err_reason reason, struct str message)
 {
-    if (list->count == list->max) {
+    if (err_list_is_full(list)) {
         list->dropped++;
         return;
     }
@@ -143,7 +143,7 @@ void err_list_add_text(struct err_list *list, struct str field, uint32_t line,
 void err_list_add(struct err_list *list, const struct path *path, uint32_t line,
                   enum err_reason reason, const char *fmt, ...)
 {
-    if (list->count == list->max) {
+    if (err_list_is_full(list)) {
         list->dropped++;
         return;
     }

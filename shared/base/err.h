@@ -109,4 +109,10 @@ static inline bool err_list_is_empty(const struct err_list *list)
     return list->count == 0 && list->dropped == 0 && !list->out_of_memory;
 }
 
+/* True when what is found from now on is only counted: its words need not be looked for. */
+static inline bool err_list_is_full(const struct err_list *list)
+{
+    return list->count == list->max;
+}
+
 #endif

@@ -108,20 +108,23 @@ static unsigned min3(unsigned a, unsigned b, unsigned c)
     return m < c ? m : c;
 }
 
-unsigned str_distance(struct str a, struct str b)
+unsigned str_distance(struct str a, struct str b, unsigned max)
 {
-    if (a.len > DISTANCE_MAX_LEN || b.len > DISTANCE_MAX_LEN)
+    size_t gap = a.len > b.len ? a.len - b.len : b.len - a.len;
+    if (a.len > DISTANCE_MAX_LEN || b.len > DISTANCE_MAX_LEN || gap > max)
         return UINT32_MAX;
-    /* Three rows of the table of Damerau's restricted edit distance suffice. */
+    /* Three rows of the table of Damerau's restricted edit distance suffice, and of each those places
+     * that are not farther than `max` from the diagonal: beyond them more edits are needed. */
+    enum { FAR = 0x3F }; /* in each byte: more than any distance */
     unsigned rows[3][DISTANCE_MAX_LEN + 1];
     unsigned *before = rows[0], *above = rows[1], *row = rows[2];
-    for (size_t j = 0; j <= b.len; j++) {
+    memset(rows, FAR, sizeof(rows));
+    for (size_t j = 0; j <= b.len; j++)
         above[j] = (unsigned)j;
-        before[j] = 0;
-    }
     for (size_t i = 1; i <= a.len; i++) {
-        row[0] = (unsigned)i;
-        for (size_t j = 1; j <= b.len; j++) {
+        size_t first = i > max ? i - max : 1, last = i + max < b.len ? i + max : b.len;
+        row[first - 1] = (unsigned)i;
+        for (size_t j = first; j <= last; j++) {
             int ca = tolower((unsigned char)a.ptr[i - 1]),
                 cb = tolower((unsigned char)b.ptr[j - 1]);
             row[j] = min3(above[j] + 1, row[j - 1] + 1, above[j - 1] + (ca != cb));
@@ -145,7 +148,7 @@ struct str str_nearest(struct str name, const struct str *names, size_t count)
     unsigned limit = name.len < 2 ? 0 : third < 1 ? 1 : third > 4 ? 4 : (unsigned)third;
     unsigned best_distance = limit + 1;
     for (size_t i = 0; i < count; i++) {
-        unsigned d = str_distance(name, names[i]);
+        unsigned d = str_distance(name, names[i], limit);
         if (d < best_distance) {
             best_distance = d;
             best = names[i];

@@ -75,9 +75,10 @@ bool str_to_int64(struct str s, int64_t *ret);
 
 /*
  * How many single-character edits (insert, delete, replace, swap of neighbours) lie between two names,
- * ignoring case; used to propose the nearest right name. Names longer than 63 bytes count as far apart.
+ * ignoring case; used to propose the nearest right name. Names longer than 63 bytes count as far apart. Beyond
+ * `max` edits nobody counts: the result is then something above it, and was found the sooner.
  */
-unsigned str_distance(struct str a, struct str b);
+unsigned str_distance(struct str a, struct str b, unsigned max);
 
 /* The entry of `names` nearest to `name`, or the absent view when none is near enough to be a likely
  * misspelling. */

@@ -1,5 +1,5 @@
 /*
- * Finding members of an object by key, for code that asks for many: private to this folder.
+ * Finding members of an object by key, for code that asks for many.
  *
  * Two versions of one object mostly have their members in the same order, so the member behind the
  * one that was found last is tried first. When that fails too often on a large object, an index is

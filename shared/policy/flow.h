@@ -51,7 +51,7 @@ const struct path *flow_step_path(const struct flow *flow, uint32_t step,
 
 /* The lowest step of that name, or UINT32_MAX. */
 uint32_t flow_find(const struct flow *flow, struct str name);
-/* The step's name most like `name`, or absent. */
+/* The step's name most like `name`, or absent, also when there are so many errors that nobody reads it. */
 struct str flow_nearest_step(const struct flow *flow, struct str name);
 
 static inline bool flow_is_finally(const struct flow *flow, uint32_t step)

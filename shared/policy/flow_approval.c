@@ -2,6 +2,7 @@
 #include "policy/jobflow.h"
 
 #include "policy/report.h"
+#include "types/jobflow.h"
 
 /* As many as the schema allows any object; together with it, what is done here is bounded. */
 enum { ANNOTATIONS_MAX = SCHEMA_MAX_ENTRIES, SHOWN_MAX = 64 };
@@ -95,9 +96,12 @@ bool jobflow_default(struct policy_object *subject)
 
 /* ---- Checking ---- */
 
-static bool has_manual_step(const struct json *flow, struct str name)
+/* A flow of more steps than it may have is refused whatever is found here. */
+static bool has_manual_step(const struct policy_object *subject, struct str name)
 {
-    JSON_EACH (step, json_path(flow, "spec", "steps", NULL)) {
+    size_t left = subject->max_steps ? subject->max_steps : JOBFLOW_STEPS_MAX;
+    const struct json *step = json_first(json_path(subject->object, "spec", "steps", NULL));
+    for (; step && left > 0; step = step->next, left--) {
         if (str_eq(json_str(json_get(step, STR("name"))), name))
             return str_eq(json_str(json_get(step, STR("type"))), STR("Manual"));
     }
@@ -108,7 +112,7 @@ static void check_approval(const struct policy_object *subject, const struct jso
                            struct err_list *errors)
 {
     struct str value = json_str(approval), step = step_of(approval);
-    if (!has_manual_step(subject->object, step))
+    if (!has_manual_step(subject, step))
         report(errors, subject->object, "metadata.annotations", json_key(approval), ERR_NOT_FOUND,
                "Not found: the flow has no Manual step \"%" PRIstr "\"", STR_ARG(step));
     else if (!str_eq(value, STR("true")) && !str_eq(value, STR("false")))

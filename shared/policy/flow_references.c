@@ -77,6 +77,8 @@ static struct str scope_nearest(const void *ctx, enum scope_kind kind, size_t st
 {
     const struct step_scope *scope = ctx;
     const struct flow *flow = scope->flow;
+    if (err_list_is_full(&flow->findings->errors))
+        return (struct str){NULL, 0};
     if (kind == SCOPE_STEP)
         return flow_nearest_step(flow, name);
     if (kind == SCOPE_OUTPUT)

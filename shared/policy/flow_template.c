@@ -2,6 +2,7 @@
 #include "policy/flow.h"
 
 #include "policy/performer.h"
+#include "policy/report.h"
 #include "types/job.h"
 #include "types/performer.h"
 
@@ -104,7 +105,8 @@ static void check_performer(const struct flow *flow, uint32_t i)
     struct flow_path storage;
     struct path at = path_field(flow_step_path(flow, i, &storage), STR("template"));
     check_performer_spec(step->template, &inner.errors);
-    performer_validate(&template, &inner);
+    if (report_leaves_rules(&inner.errors))
+        performer_validate(&template, &inner);
     if (inner.errors.out_of_memory || inner.warnings.out_of_memory ||
         !adopt(flow, &flow->findings->errors, &inner.errors, &at) ||
         !adopt(flow, &flow->findings->warnings, &inner.warnings, &at))

@@ -86,6 +86,8 @@ struct str flow_nearest_step(const struct flow *flow, struct str name)
     enum { NAMES_MAX = 512 };
     struct str names[NAMES_MAX];
     uint32_t count = 0;
+    if (err_list_is_full(&flow->findings->errors))
+        return NO_KEY;
     for (; count < flow->count && count < NAMES_MAX; count++)
         names[count] = flow->steps[count]->name;
     return str_nearest(name, names, count);

@@ -4,6 +4,7 @@
 #include "policy/report.h"
 #include "schema/quantity.h"
 #include "types/performer.h"
+#include "json/finder.h"
 
 #include <stdio.h>
 
@@ -232,14 +233,18 @@ static void check_tee(struct rules *rules)
 static void check_label_conflict(struct rules *rules, const struct json *labels, const char *path,
                                  const struct json *others, const char *origin)
 {
+    struct json_finder finder;
+    json_finder_init(&finder, others, arena_mem(rules->arena));
     JSON_EACH (label, labels) {
-        struct str wanted = json_str(label), other = json_str(json_get(others, json_key(label)));
+        struct str wanted = json_str(label),
+                   other = json_str(json_finder_find(&finder, json_key(label)));
         if (str_is_set(wanted) && str_is_set(other) && !str_eq(wanted, other))
             report(rules->errors, rules->object, path, json_key(label), ERR_INVALID,
                    "Invalid value: \"%" PRIstr "\": %s wants \"%" PRIstr
                    "\" for the same label, so no node can fit; make them the same or remove one",
                    STR_ARG(wanted), origin, STR_ARG(other));
     }
+    json_finder_done(&finder);
 }
 
 static void check_labels(struct rules *rules)
@@ -261,14 +266,17 @@ static void check_labels(struct rules *rules)
 static void check_environment(struct rules *rules)
 {
     const struct performer_config *config = &rules->spec->config;
+    struct json_finder finder;
+    json_finder_init(&finder, config->environment, arena_mem(rules->arena));
     JSON_EACH (source, config->environment_from) {
         struct str name = json_str(json_get(source, STR("name")));
-        const struct json *same = json_get(config->environment, name);
+        const struct json *same = json_finder_find(&finder, name);
         if (str_is_set(name) && same && same->type != JSON_NULL)
             report(
                 rules->errors, rules->object, "spec.config.environment", name, ERR_DUPLICATE,
                 "Duplicate value: environmentFrom sets the same variable; remove one of the two");
     }
+    json_finder_done(&finder);
 }
 
 /* ---- What is legal but surely unwanted ---- */

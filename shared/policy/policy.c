@@ -216,7 +216,7 @@ static void validate_spec(const struct policy_object *subject, struct policy_fin
         subject->is_offline ? SCHEMA_UNKNOWN_REFUSED : SCHEMA_UNKNOWN_IGNORED;
     schema_validate(subject->kind->schema, subject->object, unknown, NULL, &findings->errors);
     const struct kind_rules *rules = rules_of(subject->kind);
-    if (rules)
+    if (rules && report_leaves_rules(&findings->errors))
         rules->validate(subject, findings);
     if (subject->operation == POLICY_UPDATE)
         schema_check_immutable(subject->kind->schema, subject->before, subject->object, NULL,

@@ -49,3 +49,12 @@ void report(struct err_list *list, const struct json *object, const char *dotted
     if (!is_reported(list, path))
         err_list_add(list, path, line, reason, "%s", message);
 }
+
+bool report_leaves_rules(const struct err_list *errors)
+{
+    for (const struct err_item *item = errors->first; item; item = item->next) {
+        if (item->reason == ERR_TOO_MANY)
+            return false;
+    }
+    return !err_list_is_full(errors);
+}

@@ -15,4 +15,11 @@ void report(struct err_list *list, const struct json *object, const char *dotted
             struct str key, enum err_reason reason, const char *fmt, ...)
     __attribute__((format(printf, 6, 7)));
 
+/*
+ * Whether the kind's rules are to look at an object in which the table has found `errors`: not when a list is
+ * longer than it may be, because rules compare entries with each other and rely on their number, nor when
+ * nobody would read what they find.
+ */
+bool report_leaves_rules(const struct err_list *errors);
+
 #endif

@@ -2,6 +2,7 @@
 #include "schema/schema.h"
 
 #include "base/clock.h"
+#include "base/str_set.h"
 #include "base/utf8.h"
 #include "schema/quantity.h"
 
@@ -279,11 +280,14 @@ static bool validate_time(const struct walk *walk, const struct schema *schema,
                   "must be a time such as 2026-01-31T12:00:00Z");
 }
 
-/* The name of a field that is most like `name`, or absent. */
-static struct str nearest_field(const struct schema *schema, struct str name)
+/* The name of a field that is most like `name`, or absent, also when nobody would read it. */
+static struct str nearest_field(const struct schema *schema, struct str name,
+                                const struct err_list *findings)
 {
     struct str names[MAX_SUGGESTIONS];
     size_t count = 0;
+    if (err_list_is_full(findings))
+        return (struct str){NULL, 0};
     for (const struct schema *f = schema->fields; f->name && count < MAX_SUGGESTIONS; f++)
         names[count++] = str_from_cstr(f->name);
     return str_nearest(name, names, count);
@@ -294,7 +298,7 @@ __attribute__((cold, noinline)) static void report_unknown(const struct walk *wa
                                                            const struct json *found,
                                                            const struct path *path)
 {
-    struct str near = nearest_field(schema, json_key(found));
+    struct str near = nearest_field(schema, json_key(found), walk->errors);
     struct path at = path_field(path, json_key(found));
     err_list_add(walk->errors, &at, found->line, ERR_INVALID,
                  "Invalid value: there is no such field%s%" PRIstr "%s",
@@ -401,16 +405,18 @@ static bool validate_unique(const struct walk *walk, const struct schema *schema
     const char *name = schema->list_key;
     const struct schema *row =
         name ? schema_field(schema->item, str_from_cstr(name)) : schema->item;
+    struct str_set seen;
     bool good = true;
     size_t index = 0;
+    str_set_init(&seen, walk->errors->arena);
     JSON_EACH (entry, value) {
         struct path at = path_index(path, index++);
-        const struct json *key = entry_key(schema, entry), *before = value->first;
-        if (!key || !type_fits(row->type, key))
+        const struct json *key = entry_key(schema, entry);
+        if (!json_is(key, JSON_STRING))
             continue;
-        while (before != entry && !json_equal(key, entry_key(schema, before)))
-            before = before->next;
-        if (before == entry)
+        int added = str_set_add(&seen, json_str(key));
+        walk->errors->out_of_memory = walk->errors->out_of_memory || added < 0;
+        if (added <= 0)
             continue;
         struct path key_at = name ? path_field(&at, str_from_cstr(name)) : at;
         char buffer[2 * SHOWN_VALUE_MAX];
@@ -526,7 +532,7 @@ static void find_unknown_members(const struct schema *schema, const struct json 
         if (row) {
             schema_find_unknown(row, found, &at, findings);
         } else if (found->type != JSON_NULL) {
-            struct str near = nearest_field(schema, json_key(found));
+            struct str near = nearest_field(schema, json_key(found), findings);
             err_list_add(findings, &at, found->line, ERR_INVALID,
                          "there is no such field, as far as is known%s%" PRIstr
                          "%s; the apiserver drops what does not exist",

@@ -37,7 +37,7 @@ enum schema_flag {
     SCHEMA_REQUIRED = 1 << 0,
     SCHEMA_IMMUTABLE = 1 << 1,  /* once set it may not change */
     SCHEMA_SECRET = 1 << 2,     /* the value may be confidential: it is never shown in a message */
-    SCHEMA_SET = 1 << 3,        /* a list of scalars without repetition */
+    SCHEMA_SET = 1 << 3,        /* a list of strings without repetition */
     SCHEMA_NO_DECODE = 1 << 4,  /* has no place in the C struct */
     SCHEMA_METADATA = 1 << 5,   /* ObjectMeta, which the apiserver checks: the CRD only names it */
     SCHEMA_STATUS = 1 << 6,     /* written by the controller through the status subresource */
@@ -78,7 +78,7 @@ struct schema {
     uint32_t max_len;            /* the same; 0 = the format's own limit, or SCHEMA_MAX_… below */
     const struct schema *fields; /* of an object; a row without name ends them */
     const struct schema *item;   /* of a list or a map */
-    const char *list_key;        /* a list of objects that are told apart by this field */
+    const char *list_key;        /* a list of objects that are told apart by this field, a string */
     schema_check *check;
     size_t offset; /* in the C struct of the object */
     size_t size;   /* of the element's C struct, for a list of objects */

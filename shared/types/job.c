@@ -114,15 +114,15 @@ static const struct schema failure_policy_fields[] = {
 };
 
 /* A rule against what is beside it: the Job and its containers. */
-static void check_rule_in_job(const struct json *job, const struct json *rule,
-                              const struct path *at, struct err_list *errors)
+static void check_rule_in_job(const struct json *job, const struct str_set containers[static 2],
+                              const struct json *rule, const struct path *at,
+                              struct err_list *errors)
 {
-    const struct json *pod = json_path(job, "template", "spec", NULL);
     const struct json *codes = json_get(rule, STR("onExitCodes"));
     struct str container = job_text(codes, "containerName");
     struct path codes_at = path_field(at, STR("onExitCodes"));
-    if (container.len > 0 && !job_lists_name(json_get(pod, STR("containers")), container) &&
-        !job_lists_name(json_get(pod, STR("initContainers")), container))
+    if (container.len > 0 && !str_set_has(&containers[0], container) &&
+        !str_set_has(&containers[1], container))
         job_refuse(errors, &codes_at, "containerName", codes, ERR_NOT_FOUND,
                    "Not found: the pod has no container \"%" PRIstr "\"", STR_ARG(container));
     if (str_eq(job_text(rule, "action"), STR("FailIndex")) && !job_has(job, "backoffLimitPerIndex"))
@@ -135,15 +135,18 @@ static void check_failure_policy(const struct json *job, const struct path *path
 {
     if (!job_has(job, "podFailurePolicy"))
         return;
-    if (!str_eq(job_text(json_path(job, "template", "spec", NULL), "restartPolicy"), STR("Never")))
+    const struct json *pod = json_path(job, "template", "spec", NULL);
+    if (!str_eq(job_text(pod, "restartPolicy"), STR("Never")))
         job_refuse(errors, path, "podFailurePolicy", job, ERR_INVALID,
                    "Invalid value: needs template.spec.restartPolicy Never");
     struct path policy = path_field(path, STR("podFailurePolicy"));
     struct path rules = path_field(&policy, STR("rules"));
+    const struct str_set containers[] = {job_names(json_get(pod, STR("containers")), errors),
+                                         job_names(json_get(pod, STR("initContainers")), errors)};
     size_t index = 0;
     JSON_EACH (rule, json_path(job, "podFailurePolicy", "rules", NULL)) {
         struct path at = path_index(&rules, index++);
-        check_rule_in_job(job, rule, &at, errors);
+        check_rule_in_job(job, containers, rule, &at, errors);
     }
     if (job_has(job, "podReplacementPolicy") &&
         !str_eq(job_text(job, "podReplacementPolicy"), STR("Failed")))

@@ -212,15 +212,16 @@ static void check_ports(const struct json *container, const struct path *path,
                         struct err_list *errors)
 {
     const struct json *ports = json_get(container, STR("ports"));
+    if (!json_first(ports))
+        return;
     struct path list_at = path_field(path, STR("ports"));
+    struct str_set names;
     size_t index = 0;
+    str_set_init(&names, errors->arena);
     JSON_EACH (port, ports) {
         struct path at = path_index(&list_at, index++);
         struct str name = job_text(port, "name");
-        const struct json *before = ports->first;
-        while (before != port && !str_eq(job_text(before, "name"), name))
-            before = before->next;
-        if (name.len > 0 && before != port)
+        if (job_seen(&names, name, errors) && name.len > 0)
             job_refuse(errors, &at, "name", port, ERR_DUPLICATE,
                        "Duplicate value: another port of the container has this name");
     }
@@ -425,15 +426,15 @@ static void check_mount_paths(const struct json *container, const struct path *p
                               struct err_list *errors)
 {
     const struct json *mounts = json_get(container, STR("volumeMounts"));
+    if (!json_first(mounts))
+        return;
     struct path list_at = path_field(path, STR("volumeMounts"));
+    struct str_set paths;
     size_t index = 0;
+    str_set_init(&paths, errors->arena);
     JSON_EACH (mount, mounts) {
         struct path at = path_index(&list_at, index++);
-        const struct json *before = mounts->first;
-        while (before != mount &&
-               !str_eq(job_text(before, "mountPath"), job_text(mount, "mountPath")))
-            before = before->next;
-        if (before != mount)
+        if (job_seen(&paths, job_text(mount, "mountPath"), errors))
             job_refuse(errors, &at, "mountPath", mount, ERR_DUPLICATE,
                        "Duplicate value: another volume is mounted there");
     }

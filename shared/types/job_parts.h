@@ -5,6 +5,7 @@
 #ifndef TYPES_JOB_PARTS_H
 #define TYPES_JOB_PARTS_H
 
+#include "base/str_set.h"
 #include "schema/schema.h"
 
 /* Known, and passed on as it is. */
@@ -63,8 +64,11 @@ void job_refuse(struct err_list *errors, const struct path *path, const char *fi
 /* How many members are set that are none of `others` (NULL at its end; may be NULL). */
 size_t job_count_set(const struct json *object, const char *const *others);
 
-/* Whether an entry of the list has that name. */
-bool job_lists_name(const struct json *list, struct str name);
+/* The names of the entries of a list, to look up many. */
+struct str_set job_names(const struct json *list, struct err_list *errors);
+
+/* Whether `text`, which may be absent, has been asked about before. */
+bool job_seen(struct str_set *seen, struct str text, struct err_list *errors);
 
 /* A path below another: not absolute, and without "..". Reports what is wrong with the member. */
 void job_check_relative(const struct json *object, const char *field, const struct path *path,

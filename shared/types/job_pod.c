@@ -127,8 +127,8 @@ static const struct schema host_alias_item = {.type = SCHEMA_OBJECT, .fields = h
 
 /* ---- Checks ---- */
 
-static void check_mounts(const struct json *pod, const char *member, const struct path *path,
-                         struct err_list *errors)
+static void check_mounts(const struct json *pod, const char *member, const struct str_set *volumes,
+                         const struct path *path, struct err_list *errors)
 {
     struct path list_at = path_field(path, str_from_cstr(member));
     size_t index = 0;
@@ -139,7 +139,7 @@ static void check_mounts(const struct json *pod, const char *member, const struc
         JSON_EACH (mount, json_get(container, STR("volumeMounts"))) {
             struct path mount_at = path_index(&mounts_at, mount_index++);
             struct str name = job_text(mount, "name");
-            if (!job_lists_name(json_get(pod, STR("volumes")), name))
+            if (!str_set_has(volumes, name))
                 job_refuse(errors, &mount_at, "name", mount, ERR_NOT_FOUND,
                            "Not found: the pod has no volume \"%" PRIstr "\"; add it to volumes",
                            STR_ARG(name));
@@ -149,12 +149,16 @@ static void check_mounts(const struct json *pod, const char *member, const struc
 
 static void check_names(const struct json *pod, const struct path *path, struct err_list *errors)
 {
+    const struct json *before = json_get(pod, STR("initContainers"));
+    if (!json_first(before))
+        return;
+    struct str_set names = job_names(json_get(pod, STR("containers")), errors);
     struct path list_at = path_field(path, STR("initContainers"));
     size_t index = 0;
-    JSON_EACH (container, json_get(pod, STR("initContainers"))) {
+    JSON_EACH (container, before) {
         struct path at = path_index(&list_at, index++);
         struct str name = job_text(container, "name");
-        if (job_lists_name(json_get(pod, STR("containers")), name))
+        if (str_set_has(&names, name))
             job_refuse(errors, &at, "name", container, ERR_DUPLICATE,
                        "Duplicate value: \"%" PRIstr "\" is the name of a container too",
                        STR_ARG(name));
@@ -196,8 +200,9 @@ static void check_pod(const struct schema *schema, const struct json *value,
                       const struct path *path, struct err_list *errors)
 {
     (void)schema;
-    check_mounts(value, "initContainers", path, errors);
-    check_mounts(value, "containers", path, errors);
+    struct str_set volumes = job_names(json_get(value, STR("volumes")), errors);
+    check_mounts(value, "initContainers", &volumes, path, errors);
+    check_mounts(value, "containers", &volumes, path, errors);
     check_names(value, path, errors);
     check_host_ports(value, path, errors);
     check_dns(value, path, errors);

@@ -39,13 +39,20 @@ size_t job_count_set(const struct json *object, const char *const *others)
     return count;
 }
 
-bool job_lists_name(const struct json *list, struct str name)
+bool job_seen(struct str_set *seen, struct str text, struct err_list *errors)
 {
-    JSON_EACH (entry, list) {
-        if (str_eq(job_text(entry, "name"), name))
-            return true;
-    }
-    return false;
+    int added = str_is_set(text) ? str_set_add(seen, text) : 0;
+    errors->out_of_memory = errors->out_of_memory || added < 0;
+    return added > 0;
+}
+
+struct str_set job_names(const struct json *list, struct err_list *errors)
+{
+    struct str_set names;
+    str_set_init(&names, errors->arena);
+    JSON_EACH (entry, list)
+        job_seen(&names, job_text(entry, "name"), errors);
+    return names;
 }
 
 void job_check_relative(const struct json *object, const char *field, const struct path *path,
