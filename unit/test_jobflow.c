@@ -318,6 +318,78 @@ static void references_are_checked(void **state)
     CHECK_CASES(cases);
 }
 
+/* What it becomes is not known before the flow runs; the apiserver judges it then. */
+static void a_placeholder_may_stand_where_a_text_may(void **state)
+{
+    (void)state;
+#define PARAMETERS "  parameters: [{name: x, value: v1}]\n"
+#define IN_JOB(members)                                         \
+    PARAMETERS "  steps: [{name: a, template: {spec: {" members \
+               "restartPolicy: Never, containers: [{name: m, image: i}]}}}}}]\n"
+#define IN_POD(members) IN_JOB("template: {spec: {" members)
+#define IN_CONTAINER(members)                                                                   \
+    PARAMETERS "  steps: [{name: a, template: {spec: {template: {spec: {restartPolicy: Never, " \
+               "volumes: [{name: v}], containers: [{name: m, image: i, " members "}]}}}}}]\n"
+#define IN_PERFORMER(members)                                                                  \
+    PARAMETERS "  steps: [{name: a, type: Performer, template: {spec: {avsAddress: x, image: " \
+               "'i:1', " members "}}}]\n"
+    static const struct rule_case cases[] = {
+        {"an amount",
+         IN_CONTAINER("resources: {requests: {cpu: '{{parameters.x}}'}, limits: {cpu: 2, "
+                      "memory: '${parameters.x}', nvidia.com/gpu: '{{.parameters.x}}'}}"),
+         NULL, 0, NULL},
+        {"an amount that is no text", IN_CONTAINER("resources: {limits: {cpu: '{parameters.x}'}}"),
+         "spec.steps[0].template.spec.template.spec.containers[0].resources.limits.cpu",
+         ERR_INVALID, "must be a quantity"},
+        {"the size of a volume",
+         IN_POD("volumes: [{name: v, emptyDir: {sizeLimit: "
+                "'{{parameters.x}}'}}], "),
+         NULL, 0, NULL},
+        {"the volume of a mount",
+         IN_CONTAINER("volumeMounts: [{name: '{{parameters.x}}', mountPath: "
+                      "/x}]"),
+         NULL, 0, NULL},
+        {"a field of the pod",
+         IN_CONTAINER("env: [{name: A, valueFrom: {fieldRef: {fieldPath: "
+                      "'{{parameters.x}}'}}}]"),
+         NULL, 0, NULL},
+        {"a resource of the pod",
+         IN_CONTAINER("env: [{name: A, valueFrom: {resourceFieldRef: "
+                      "{resource: '{{parameters.x}}'}}}]"),
+         NULL, 0, NULL},
+        {"an address", IN_POD("hostAliases: [{ip: '{{parameters.x}}', hostnames: [h]}], "), NULL, 0,
+         NULL},
+        {"the container of a failure rule",
+         IN_JOB("podFailurePolicy: {rules: [{action: Count, onExitCodes: {operator: In, values: "
+                "[1], containerName: '{{parameters.x}}'}}]}, template: {spec: {"),
+         NULL, 0, NULL},
+        {"who runs the Job", IN_JOB("managedBy: '{{parameters.x}}', template: {spec: {"), NULL, 0,
+         NULL},
+        {"one that must have no value at all",
+         IN_CONTAINER(
+             "env: [{name: A, value: '{{parameters.x}}', valueFrom: {fieldRef: {fieldPath: "
+             "metadata.name}}}]"),
+         "spec.steps[0].template.spec.template.spec.containers[0].env[0].valueFrom", ERR_FORBIDDEN,
+         "has a value already"},
+        {"hardware of a Performer",
+         IN_PERFORMER(
+             "hardwareRequirements: {gpuType: '{{parameters.x}}', gpuMemory: "
+             "'{{parameters.x}}', cudaVersion: '{{parameters.x}}', teeRequired: true, teeType: "
+             "'{{parameters.x}}'}, resources: {limits: {memory: '{{parameters.x}}', "
+             "nvidia.com/gpu: '{{parameters.x}}'}}"),
+         NULL, 0, NULL},
+        {"the runtime class of a Performer",
+         IN_PERFORMER("hardwareRequirements: {teeRequired: true, teeType: tdx}, scheduling: "
+                      "{runtimeClass: '{{parameters.x}}'}"),
+         NULL, 0, NULL},
+        {"labels of a Performer",
+         IN_PERFORMER("hardwareRequirements: {customLabels: {a: '{{parameters.x}}', b: c}}, "
+                      "scheduling: {nodeSelector: {a: b, b: '{{parameters.x}}'}}"),
+         NULL, 0, NULL},
+    };
+    CHECK_CASES(cases);
+}
+
 /* ---- Artifacts ---- */
 
 #define OUT(name) "outputs: {artifacts: [{name: " name ", path: /out}]}"
@@ -634,6 +706,7 @@ int main(void)
         cmocka_unit_test(the_graph_is_checked),
         cmocka_unit_test(the_template_of_each_type_is_checked),
         cmocka_unit_test(references_are_checked),
+        cmocka_unit_test(a_placeholder_may_stand_where_a_text_may),
         cmocka_unit_test(artifacts_are_checked),
         cmocka_unit_test(the_policy_of_a_flow_is_checked),
         cmocka_unit_test(the_number_of_steps_is_limited),

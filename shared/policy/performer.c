@@ -34,6 +34,13 @@ bool performer_default(struct policy_object *subject)
 
 /* ---- Rules ---- */
 
+/* A text that can be compared with others. In the template of a step it may hold a placeholder, of which
+ * nobody knows what it will be; elsewhere the table has refused it. */
+static bool is_known(struct str text)
+{
+    return str_is_set(text) && !schema_has_placeholder(text);
+}
+
 struct rules {
     const struct json *object;
     const struct performer_spec *spec;
@@ -90,7 +97,7 @@ static void check_gpu_type(struct rules *rules)
 {
     const struct performer_hardware *hardware = &rules->spec->hardware;
     const struct catalog *catalog = rules->catalog;
-    if (!str_is_set(hardware->gpu_type) || catalog_gpu_type(catalog, hardware->gpu_type))
+    if (!is_known(hardware->gpu_type) || catalog_gpu_type(catalog, hardware->gpu_type))
         return;
     struct str names[64];
     size_t count = 0;
@@ -184,8 +191,7 @@ static bool lists(const struct json *names, struct str name)
 static void check_runtime_class(struct rules *rules, const struct tee *tee)
 {
     struct str given = rules->spec->scheduling.runtime_class;
-    if (!str_is_set(given) || !json_first(tee->runtime_classes) ||
-        lists(tee->runtime_classes, given))
+    if (!is_known(given) || !json_first(tee->runtime_classes) || lists(tee->runtime_classes, given))
         return;
     struct buf classes;
     buf_init(&classes, arena_mem(rules->arena), 2 * NAMES_LEN_MAX);
@@ -215,6 +221,8 @@ static void check_tee(struct rules *rules)
                "Required value: teeRequired is true; say which one: sgx, sev, sev-snp or tdx");
         return;
     }
+    if (!is_known(hardware->tee_type))
+        return;
     const struct tee *tee = catalog_tee(rules->catalog, hardware->tee_type);
     if (tee) {
         check_runtime_class(rules, tee);
@@ -238,7 +246,7 @@ static void check_label_conflict(struct rules *rules, const struct json *labels,
     JSON_EACH (label, labels) {
         struct str wanted = json_str(label),
                    other = json_str(json_finder_find(&finder, json_key(label)));
-        if (str_is_set(wanted) && str_is_set(other) && !str_eq(wanted, other))
+        if (is_known(wanted) && is_known(other) && !str_eq(wanted, other))
             report(rules->errors, rules->object, path, json_key(label), ERR_INVALID,
                    "Invalid value: \"%" PRIstr "\": %s wants \"%" PRIstr
                    "\" for the same label, so no node can fit; make them the same or remove one",

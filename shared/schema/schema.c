@@ -191,10 +191,15 @@ __attribute__((cold, noinline)) static void report_unsupported(const struct walk
                  near.ptr ? "; did you mean \"" : "", STR_ARG(near), near.ptr ? "\"?" : "");
 }
 
+bool schema_has_placeholder(struct str text)
+{
+    return text.len > 0 &&
+           (memmem(text.ptr, text.len, "{{", 2) || memmem(text.ptr, text.len, "${", 2));
+}
+
 static bool has_placeholder(const struct walk *walk, struct str s)
 {
-    return (walk->options & SCHEMA_PLACEHOLDERS) && s.len > 0 &&
-           (memmem(s.ptr, s.len, "{{", 2) || memmem(s.ptr, s.len, "${", 2));
+    return (walk->options & SCHEMA_PLACEHOLDERS) && schema_has_placeholder(s);
 }
 
 static bool validate_string(const struct walk *walk, const struct schema *schema,
@@ -218,7 +223,7 @@ static bool validate_string(const struct walk *walk, const struct schema *schema
                      "Required value: it must not be empty: %s", schema->text ? schema->text : "");
         return false;
     }
-    if (s.len > max) {
+    if (s.len > max && !has_placeholder(walk, s)) {
         err_list_add(walk->errors, path, value->line, ERR_TOO_LONG,
                      "Too long: it has %zu bytes and may have at most %zu", s.len, max);
         return false;
@@ -260,6 +265,8 @@ static bool validate_quantity(const struct walk *walk, const struct schema *sche
     struct quantity q;
     int64_t whole;
     const char *rule = NULL;
+    if (has_placeholder(walk, json_str(value)))
+        return true;
     if (!quantity_from_json(value, &q))
         rule =
             "must be a quantity: a number with an optional suffix such as m, k, M, G, Ki, Mi or Gi";
@@ -504,7 +511,7 @@ static bool validate(const struct walk *walk, const struct schema *schema, const
         return false;
     }
     bool is_good = validate_content(walk, schema, value, path);
-    if (!schema->check)
+    if (!schema->check || has_placeholder(walk, json_str(value)))
         return is_good;
     /* A mistake further down does not hide the others: all are reported at once. */
     if (!is_good && !members_are_good(walk, schema, value))

@@ -101,9 +101,13 @@ enum schema_option {
     SCHEMA_UNKNOWN_IGNORED = 0,
     /* Offline, where nobody else would notice a misspelt field. */
     SCHEMA_UNKNOWN_REFUSED = 1 << 0,
-    /* A string with a placeholder ("{{" or "${") can become anything: its format is not checked. */
+    /* A string with a placeholder can become anything: its format, its length and its check are not asked. A
+     * check of an object has to mind them itself. */
     SCHEMA_PLACEHOLDERS = 1 << 1,
 };
+
+/* Whether a placeholder ("{{" or "${") begins in the text. */
+bool schema_has_placeholder(struct str text);
 
 /* Reports everything that is wrong with `value`. `path` is where it is (NULL for the root). True when
  * nothing was found, so that the caller may decode and check further rules. */

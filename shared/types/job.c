@@ -119,7 +119,7 @@ static void check_rule_in_job(const struct json *job, const struct str_set conta
                               struct err_list *errors)
 {
     const struct json *codes = json_get(rule, STR("onExitCodes"));
-    struct str container = job_text(codes, "containerName");
+    struct str container = job_known_text(codes, "containerName");
     struct path codes_at = path_field(at, STR("onExitCodes"));
     if (container.len > 0 && !str_set_has(&containers[0], container) &&
         !str_set_has(&containers[1], container))
@@ -245,7 +245,7 @@ static void check_job(const struct schema *schema, const struct json *value,
     check_use(value, path, errors);
     check_indexes(value, path, errors);
     check_failure_policy(value, path, errors);
-    struct str manager = job_text(value, "managedBy");
+    struct str manager = job_known_text(value, "managedBy");
     if (manager.len > 0 && str_find(manager, '/') < 0)
         job_refuse(errors, path, "managedBy", value, ERR_INVALID,
                    "Invalid value: \"%" PRIstr "\": must be a name with a domain before it, such "

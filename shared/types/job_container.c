@@ -41,7 +41,8 @@ static void check_resource_field(const struct schema *schema, const struct json 
                                  const struct path *path, struct err_list *errors)
 {
     (void)schema;
-    if (!is_resource_field(job_text(value, "resource")))
+    struct str resource = job_known_text(value, "resource");
+    if (str_is_set(resource) && !is_resource_field(resource))
         job_refuse(errors, path, "resource", value, ERR_NOT_SUPPORTED,
                    "Unsupported value: must be limits or requests of cpu, memory, "
                    "ephemeral-storage or hugepages-SIZE, such as limits.cpu");
@@ -117,7 +118,8 @@ static void check_env(const struct schema *schema, const struct json *value,
                    "resourceFieldRef must be set");
     const struct json *field = json_get(source, STR("fieldRef"));
     struct path from = path_field(path, STR("valueFrom")), at = path_field(&from, STR("fieldRef"));
-    if (json_is(field, JSON_OBJECT) && !is_pod_field(job_text(field, "fieldPath")))
+    struct str field_path = job_known_text(field, "fieldPath");
+    if (str_is_set(field_path) && !is_pod_field(field_path))
         job_refuse(errors, &at, "fieldPath", field, ERR_NOT_SUPPORTED,
                    "Unsupported value: must be metadata.name, metadata.namespace, metadata.uid, "
                    "metadata.labels['KEY'], metadata.annotations['KEY'], spec.nodeName, "

@@ -55,6 +55,9 @@ extern const struct schema job_volume_item;
 
 bool job_has(const struct json *object, const char *name);
 struct str job_text(const struct json *object, const char *name);
+/* The same for what a rule compares: absent also when it holds a placeholder, because what it will be is not
+ * known yet. */
+struct str job_known_text(const struct json *object, const char *name);
 
 /* An error at a member of the object at `path`, there or not. */
 void job_refuse(struct err_list *errors, const struct path *path, const char *field,

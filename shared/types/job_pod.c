@@ -138,8 +138,8 @@ static void check_mounts(const struct json *pod, const char *member, const struc
         size_t mount_index = 0;
         JSON_EACH (mount, json_get(container, STR("volumeMounts"))) {
             struct path mount_at = path_index(&mounts_at, mount_index++);
-            struct str name = job_text(mount, "name");
-            if (!str_set_has(volumes, name))
+            struct str name = job_known_text(mount, "name");
+            if (str_is_set(name) && !str_set_has(volumes, name))
                 job_refuse(errors, &mount_at, "name", mount, ERR_NOT_FOUND,
                            "Not found: the pod has no volume \"%" PRIstr "\"; add it to volumes",
                            STR_ARG(name));

@@ -14,6 +14,12 @@ struct str job_text(const struct json *object, const char *name)
     return json_str(json_get(object, str_from_cstr(name)));
 }
 
+struct str job_known_text(const struct json *object, const char *name)
+{
+    struct str text = job_text(object, name);
+    return schema_has_placeholder(text) ? (struct str){NULL, 0} : text;
+}
+
 void job_refuse(struct err_list *errors, const struct path *path, const char *field,
                 const struct json *value, enum err_reason reason, const char *fmt, ...)
 {
