@@ -20,6 +20,7 @@ static const struct entry parameters[] = {
     {STR_INIT("self"), STR_INIT("{{parameters.self}}${parameters.x}")},
     {STR_INIT("quote"), STR_INIT("\", \"image\": \"evil")},
     {STR_INIT("dollar"), STR_INIT("$(TOKEN) $$ $x ${HOME} $")},
+    {STR_INIT("name"), STR_INIT("(TOKEN)")},
     {STR_INIT("city"), STR_INIT("Zürich")},
 };
 enum { PARAMETER_COUNT = sizeof(parameters) / sizeof(parameters[0]) };
@@ -395,6 +396,39 @@ static void a_value_survives_the_expansion_of_the_kubelet(void **state)
     arena_done(&arena);
 }
 
+/* A dollar before it must not make the value, or what is behind an empty one, the name of a variable. */
+static void a_dollar_before_a_value_stays_a_dollar(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *expanded;
+    } rows[] = {
+        {"${{parameters.dollar}}", "$$(TOKEN) $$ $x ${HOME} $"},
+        {"$${parameters.dollar}", "$$(TOKEN) $$ $x ${HOME} $"},
+        {"$${{parameters.dollar}}", "$$(TOKEN) $$ $x ${HOME} $"},
+        {"$$${{parameters.dollar}}", "$$$(TOKEN) $$ $x ${HOME} $"},
+        {"${{parameters.name}}", "$(TOKEN)"},
+        {"$$${{parameters.name}}|$(A)", "$$(TOKEN)|SECRET"},
+        {"${{parameters.empty}}(TOKEN)", "$(TOKEN)"},
+        {"{{parameters.dollar}}{{parameters.name}}", "$(TOKEN) $$ $x ${HOME} $(TOKEN)"},
+        {"5 $ {{parameters.x}} $(A)", "5 $ 1 SECRET"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct arena arena;
+        struct err err = {0};
+        struct buf put, expanded;
+        arena_start(&arena);
+        buf_init(&put, arena_mem(&arena), 1 << 10);
+        buf_init(&expanded, arena_mem(&arena), 1 << 10);
+        if (placeholder_substitute(str_from_cstr(rows[i].text), PLACEHOLDER_EXPANDED, &scope,
+                                   &values, &put, &err) < 0)
+            fail_msg("%s: %s", rows[i].text, err.message);
+        assert_str_is(expand_as_the_kubelet(buf_str(&put), &expanded), rows[i].expanded);
+        arena_done(&arena);
+    }
+    assert_result(STR("${{parameters.name}}"), PLACEHOLDER_PLAIN, STR("$(TOKEN)"));
+}
+
 static void an_output_that_was_not_produced_is_an_error_at_run_time(void **state)
 {
     (void)state;
@@ -633,6 +667,7 @@ int main(void)
         cmocka_unit_test(the_reader_gives_each_reference_and_goes_on_behind_errors),
         cmocka_unit_test(a_value_is_put_in_once_and_never_looked_at_again),
         cmocka_unit_test(a_value_survives_the_expansion_of_the_kubelet),
+        cmocka_unit_test(a_dollar_before_a_value_stays_a_dollar),
         cmocka_unit_test(an_output_that_was_not_produced_is_an_error_at_run_time),
         cmocka_unit_test(a_result_beyond_the_cap_is_refused),
         cmocka_unit_test(a_long_text_with_many_placeholders_is_read_in_one_pass),

@@ -248,6 +248,18 @@ static int put_value(struct buf *out, struct str value, enum placeholder_field f
     return put(out, value, err);
 }
 
+/* What is between two placeholders. A dollar right before a value would, for the kubelet, begin the name of a
+ * variable or be one of two: it is doubled like those of the value itself. */
+static int put_literal(struct buf *out, struct str literal, enum placeholder_field field,
+                       struct err *err)
+{
+    size_t dollars = 0;
+    while (dollars < literal.len && literal.ptr[literal.len - 1 - dollars] == '$')
+        dollars++;
+    bool is_open = field == PLACEHOLDER_EXPANDED && dollars % 2 == 1;
+    return put(out, literal, err) < 0 || (is_open && put(out, STR("$"), err) < 0) ? -1 : 0;
+}
+
 int placeholder_substitute(struct str text, enum placeholder_field field, const struct scope *scope,
                            const struct scope_values *values, struct buf *out, struct err *err)
 {
@@ -264,7 +276,7 @@ int placeholder_substitute(struct str text, enum placeholder_field field, const 
                            "column %zu: \"%" PRIstr "\" has no value: it was not produced",
                            placeholder_column(&reader, placeholder.at),
                            STR_ARG(str_sub(text, placeholder.at, placeholder.len)));
-        if (put(out, str_sub(text, copied, placeholder.at - copied), err) < 0 ||
+        if (put_literal(out, str_sub(text, copied, placeholder.at - copied), field, err) < 0 ||
             put_value(out, value, field, err) < 0)
             return -1;
         copied = placeholder.at + placeholder.len;
