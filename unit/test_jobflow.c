@@ -207,6 +207,8 @@ static void the_template_of_each_type_is_checked(void **state)
         {"a Performer step",
          "  steps: [{name: a, type: Performer, template: {spec: {avsAddress: x, image: 'i:1'}}}]\n",
          NULL, 0, NULL},
+        {"a Manual step with an empty template, as the old kind required one",
+         "  steps: [{name: a, type: Manual, template: {}}]\n", NULL, 0, NULL},
         {"a Performer step with an error in the Performer",
          "  steps: [{name: a, type: Performer, template: {spec: {avsAddress: x, image: 'i:1', "
          "hardwareRequirements: {gpuType: nvidia-a1000}}}}]\n",
@@ -225,6 +227,38 @@ static void the_template_of_each_type_is_checked(void **state)
          "spec.steps[0].template", ERR_REQUIRED, "a Performer"},
     };
     CHECK_CASES(cases);
+}
+
+static void misspelt_fields_of_a_template_are_warned_of(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *spec;
+        struct finding warnings[3];
+    } rows[] = {
+        {"  steps: [{name: a, template: {spec: {template: {spec: {restartPolicy: Never, "
+         "containers: "
+         "[{name: m, image: i, imagePullPolcy: Never}]}}}}}]\n",
+         {{ERR_INVALID, "spec.steps[0].template.spec.template.spec.containers[0].imagePullPolcy",
+           "did you mean \"imagePullPolicy\"?"}}},
+        {"  steps: [{name: a, type: Performer, template: {spec: {avsAddress: x, image: 'i:1', "
+         "resources: {limits: {memory: 1Gi}}, hardwareRequirements: {gpuCont: 1}}}}]\n",
+         {{ERR_INVALID, "spec.steps[0].template.spec.hardwareRequirements.gpuCont",
+           "did you mean \"gpuCount\"?"}}},
+        {"  steps: [{name: a, type: Performer, template: {metadata: {labels: {a: b}}, spec: "
+         "{avsAddress: x, image: 'i:1', resources: {limits: {memory: 1Gi}}}}}]\n",
+         {{0}}},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct judged j;
+        judged_init(&j);
+        struct str text = arena_printf(&j.arena, HEAD "%s", rows[i].spec);
+        j.subject.object = read_yaml(&j.arena, text.ptr);
+        judge(&j);
+        findings_assert(&j.findings.errors, (const struct finding[]){{0}}, rows[i].spec);
+        findings_assert(&j.findings.warnings, rows[i].warnings, rows[i].spec);
+        judged_done(&j);
+    }
 }
 
 /* ---- Conditions, parameters, placeholders ---- */
@@ -309,6 +343,29 @@ static void references_are_checked(void **state)
          "template: " JOB "}\n",
          "spec.steps[0].inputs.parameters[0].valueFrom.jsonPath", ERR_INVALID,
          "does not exist yet"},
+        {"a path into the step's own Job by its name",
+         "  steps:\n  - {name: a, inputs: {parameters: [{name: p, valueFrom: {jsonPath: "
+         "'a:$.x'}}]}, "
+         "template: " JOB "}\n",
+         "spec.steps[0].inputs.parameters[0].valueFrom.jsonPath", ERR_INVALID,
+         "does not exist yet"},
+        {"an output from the step's own Job by its name",
+         "  steps:\n  - {name: a, outputs: {parameters: [{name: p, valueFrom: {jsonPath: "
+         "'a:$.x'}}]}, template: " JOB "}\n",
+         NULL, 0, NULL},
+        {"a path into the Job of a step that has none",
+         "  steps:\n  - {name: a, type: Manual}\n"
+         "  - {name: b, dependencies: [a], inputs: {parameters: [{name: p, valueFrom: {jsonPath: "
+         "'a:$.x'}}]}, template: " JOB "}\n",
+         "spec.steps[1].inputs.parameters[0].valueFrom.jsonPath", ERR_INVALID,
+         "\"a\" is of type Manual and has no Job"},
+        {"an output from the Job of a step that has none",
+         "  steps:\n  - {name: a, type: Performer, template: {spec: {avsAddress: x, image: "
+         "'i:1'}}}\n"
+         "  - {name: b, dependencies: [a], outputs: {parameters: [{name: p, valueFrom: {jsonPath: "
+         "'a:$.x'}}]}, template: " JOB "}\n",
+         "spec.steps[1].outputs.parameters[0].valueFrom.jsonPath", ERR_INVALID,
+         "\"a\" is of type Performer and has no Job"},
         {"a path into the Job of a step that is not before",
          "  steps:\n  - {name: a, template: " JOB "}\n"
          "  - {name: b, inputs: {parameters: [{name: p, valueFrom: {jsonPath: 'a:$.x'}}]}, "
@@ -423,6 +480,15 @@ static void artifacts_are_checked(void **state)
          "  steps:\n  - {name: a, inputs: {artifacts: [{name: x, path: in, http: {url: "
          "'http://h/'}}]}, template: " JOB "}\n",
          "spec.steps[0].inputs.artifacts[0].path", ERR_INVALID, "begins with /"},
+        {"one key of a store",
+         "  steps:\n  - {name: a, outputs: {artifacts: [{name: x, path: /o, s3: {endpoint: "
+         "'https://s', bucket: bbb, key: k, accessKeyIDSecretRef: {name: s, key: id}}}]}, "
+         "template: " JOB "}\n",
+         "spec.steps[0].outputs.artifacts[0].s3", ERR_REQUIRED, "both or neither"},
+        {"a store without keys",
+         "  steps:\n  - {name: a, outputs: {artifacts: [{name: x, path: /o, s3: {endpoint: "
+         "'https://s', bucket: bbb, key: k}}]}, template: " JOB "}\n",
+         NULL, 0, NULL},
         {"zip with gzip",
          "  steps:\n  - {name: a, outputs: {artifacts: [{name: x, path: /o, archive: {format: zip, "
          "compression: gzip}}]}, template: " JOB "}\n",
@@ -705,6 +771,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_graph_is_checked),
         cmocka_unit_test(the_template_of_each_type_is_checked),
+        cmocka_unit_test(misspelt_fields_of_a_template_are_warned_of),
         cmocka_unit_test(references_are_checked),
         cmocka_unit_test(a_placeholder_may_stand_where_a_text_may),
         cmocka_unit_test(artifacts_are_checked),

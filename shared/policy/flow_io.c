@@ -67,6 +67,12 @@ static void check_output(const struct flow *flow, const struct json *artifact,
     if (zip && str_eq(json_str(json_get(archive, STR("compression"))), STR("gzip")))
         err_list_add(&flow->findings->errors, &at, archive->line, ERR_INVALID,
                      "Invalid value: \"gzip\": a zip archive is compressed by itself; remove it");
+    const struct json *store = json_get(artifact, STR("s3"));
+    struct path store_at = path_field(path, STR("s3"));
+    if (is_set(store, "accessKeyIDSecretRef") != is_set(store, "secretAccessKeySecretRef"))
+        err_list_add(&flow->findings->errors, &store_at, store->line, ERR_REQUIRED,
+                     "Required value: set both or neither of accessKeyIDSecretRef and "
+                     "secretAccessKeySecretRef");
 }
 
 /* No two artifacts may be put into the same place. */

@@ -192,7 +192,42 @@ static void check_placeholders(const struct flow *flow, uint32_t i, const struct
 
 /* ---- Parameters ---- */
 
-/* STEP:$.…: the step must have ended before. */
+static void refuse_own_job(struct err_list *errors, const struct json *found, const struct path *at)
+{
+    err_list_add(errors, at, found->line, ERR_INVALID,
+                 "Invalid value: the step's own Job does not exist yet; name the step whose "
+                 "Job is meant: STEP:$.status.succeeded");
+}
+
+/* STEP:$.…: the step must have a Job, and must have ended before. */
+static void check_job_of(const struct flow *flow, uint32_t i, struct str step, bool is_input,
+                         const struct json *found, const struct path *at)
+{
+    struct err_list *errors = &flow->findings->errors;
+    uint32_t other = flow_find(flow, step);
+    if (other == UINT32_MAX) {
+        struct str near = flow_nearest_step(flow, step);
+        err_list_add(errors, at, found->line, ERR_NOT_FOUND,
+                     "Not found: the flow has no step \"%" PRIstr "\"%s%" PRIstr "%s",
+                     STR_ARG(step), near.ptr ? "; did you mean \"" : "", STR_ARG(near),
+                     near.ptr ? "\"?" : "");
+    } else if (other == i && is_input) {
+        refuse_own_job(errors, found, at);
+    } else if (flow_step_is(flow->steps[other], "Manual") ||
+               flow_step_is(flow->steps[other], "Performer")) {
+        err_list_add(errors, at, found->line, ERR_INVALID,
+                     "Invalid value: the step \"%" PRIstr "\" is of type %" PRIstr
+                     " and has no Job",
+                     STR_ARG(step), STR_ARG(flow->steps[other]->type));
+    } else if (other != i && flow_use(flow, i, other) == SCOPE_NOT_BEFORE) {
+        err_list_add(errors, at, found->line, ERR_INVALID,
+                     "Invalid value: the step \"%" PRIstr
+                     "\" need not have ended before; add it to "
+                     "the dependencies",
+                     STR_ARG(step));
+    }
+}
+
 static void check_json_path(const struct flow *flow, uint32_t i, const struct json *source,
                             const struct path *path, bool is_input)
 {
@@ -201,29 +236,12 @@ static void check_json_path(const struct flow *flow, uint32_t i, const struct js
     if (!str_is_set(json_str(found)))
         return;
     struct path at = path_field(path, STR("jsonPath"));
-    struct err_list *errors = &flow->findings->errors;
-    if (str_starts_with(json_str(found), STR("$"))) {
-        if (is_input)
-            err_list_add(
-                errors, &at, found->line, ERR_INVALID,
-                "Invalid value: the step's own Job does not exist yet; name the step whose "
-                "Job is meant: STEP:$.status.succeeded");
-        return;
+    if (!str_starts_with(json_str(found), STR("$"))) {
+        str_cut(json_str(found), ':', &step, &rest);
+        check_job_of(flow, i, step, is_input, found, &at);
+    } else if (is_input) {
+        refuse_own_job(&flow->findings->errors, found, &at);
     }
-    str_cut(json_str(found), ':', &step, &rest);
-    uint32_t other = flow_find(flow, step);
-    struct str near = flow_nearest_step(flow, step);
-    if (other == UINT32_MAX)
-        err_list_add(errors, &at, found->line, ERR_NOT_FOUND,
-                     "Not found: the flow has no step \"%" PRIstr "\"%s%" PRIstr "%s",
-                     STR_ARG(step), near.ptr ? "; did you mean \"" : "", STR_ARG(near),
-                     near.ptr ? "\"?" : "");
-    else if (other != i && flow_use(flow, i, other) == SCOPE_NOT_BEFORE)
-        err_list_add(errors, &at, found->line, ERR_INVALID,
-                     "Invalid value: the step \"%" PRIstr
-                     "\" need not have ended before; add it to "
-                     "the dependencies",
-                     STR_ARG(step));
 }
 
 static size_t count_set(const struct json *object, const char *const *names)

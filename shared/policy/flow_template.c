@@ -28,7 +28,9 @@ static void refuse_members(const struct flow *flow, uint32_t i, const char *type
 {
     for (; *members; members++) {
         const struct json *found = json_get(flow->nodes[i], str_from_cstr(*members));
-        if (found && found->type != JSON_NULL)
+        /* The kind that this one replaces wanted a template of every step: an empty one says nothing. */
+        bool is_empty = json_is(found, JSON_OBJECT) && !json_first(found);
+        if (found && found->type != JSON_NULL && !is_empty)
             flow_refuse(flow, i, *members, ERR_FORBIDDEN,
                         "Forbidden: a step of type %s has no %s; remove it", type, *members);
     }
@@ -105,6 +107,7 @@ static void check_performer(const struct flow *flow, uint32_t i)
     struct flow_path storage;
     struct path at = path_field(flow_step_path(flow, i, &storage), STR("template"));
     check_performer_spec(step->template, &inner.errors);
+    schema_find_unknown(performer_kind.schema, step->template, NULL, &inner.warnings);
     if (report_leaves_rules(&inner.errors))
         performer_validate(&template, &inner);
     if (inner.errors.out_of_memory || inner.warnings.out_of_memory ||
