@@ -219,6 +219,10 @@ static void the_template_of_each_type_is_checked(void **state)
         {"a Performer step without a spec",
          "  steps: [{name: a, type: Performer, template: {kind: Performer}}]\n",
          "spec.steps[0].template.spec", ERR_REQUIRED, "What is wanted."},
+        {"a Performer step with a label that is none",
+         "  steps: [{name: a, type: Performer, template: {metadata: {labels: {a: b c}}, spec: "
+         "{avsAddress: x, image: 'i:1'}}}]\n",
+         "spec.steps[0].template.metadata.labels.a", ERR_INVALID, "\"b c\""},
         {"a Performer step whose template is a Job",
          "  steps: [{name: a, type: Performer, template: {kind: Job, spec: {avsAddress: x, image: "
          "'i:1'}}}]\n",

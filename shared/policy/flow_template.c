@@ -73,17 +73,21 @@ static void check_type(const struct json *template, const char *member, struct s
 }
 
 /* Its type need not be said, and its name is made from flow and step. */
-static void check_performer_spec(const struct json *template, struct err_list *errors)
+static void check_performer_table(const struct json *template, struct err_list *errors)
 {
     check_type(template, "apiVersion", STR("hourglass.eigenlayer.io/v1alpha1"), errors);
     check_type(template, "kind", STR("Performer"), errors);
-    const struct schema *row = schema_field(performer_kind.schema, STR("spec"));
-    const struct json *spec = json_get(template, STR("spec"));
-    struct path at = path_field(NULL, STR("spec"));
-    if (spec)
-        schema_validate(row, spec, SCHEMA_PLACEHOLDERS, &at, errors);
-    else
-        err_list_add(errors, &at, template->line, ERR_REQUIRED, "Required value: %s", row->text);
+    static const struct str members[] = {STR_INIT("metadata"), STR_INIT("spec")};
+    for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
+        const struct schema *row = schema_field(performer_kind.schema, members[i]);
+        const struct json *found = json_get(template, members[i]);
+        struct path at = path_field(NULL, members[i]);
+        if (found && found->type != JSON_NULL)
+            schema_validate(row, found, SCHEMA_PLACEHOLDERS, &at, errors);
+        else if (str_eq(members[i], STR("spec")))
+            err_list_add(errors, &at, template->line, ERR_REQUIRED, "Required value: %s",
+                         row->text);
+    }
 }
 
 static void check_performer(const struct flow *flow, uint32_t i)
@@ -106,7 +110,7 @@ static void check_performer(const struct flow *flow, uint32_t i)
     policy_findings_init(&inner, flow->arena);
     struct flow_path storage;
     struct path at = path_field(flow_step_path(flow, i, &storage), STR("template"));
-    check_performer_spec(step->template, &inner.errors);
+    check_performer_table(step->template, &inner.errors);
     schema_find_unknown(performer_kind.schema, step->template, NULL, &inner.warnings);
     if (report_leaves_rules(&inner.errors))
         performer_validate(&template, &inner);
