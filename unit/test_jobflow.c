@@ -342,6 +342,14 @@ static void references_are_checked(void **state)
          "  steps:\n  - {name: a, inputs: {parameters: [{name: p, value: x, valueFrom: "
          "{configMapKeyRef: {name: c, key: k}}}]}, template: " JOB "}\n",
          "spec.steps[0].inputs.parameters[0]", ERR_REQUIRED, "exactly one"},
+    };
+    CHECK_CASES(cases);
+}
+
+static void paths_into_jobs_are_checked(void **state)
+{
+    (void)state;
+    static const struct rule_case cases[] = {
         {"a path into the step's own Job",
          "  steps:\n  - {name: a, inputs: {parameters: [{name: p, valueFrom: {jsonPath: $.x}}]}, "
          "template: " JOB "}\n",
@@ -777,6 +785,7 @@ int main(void)
         cmocka_unit_test(the_template_of_each_type_is_checked),
         cmocka_unit_test(misspelt_fields_of_a_template_are_warned_of),
         cmocka_unit_test(references_are_checked),
+        cmocka_unit_test(paths_into_jobs_are_checked),
         cmocka_unit_test(a_placeholder_may_stand_where_a_text_may),
         cmocka_unit_test(artifacts_are_checked),
         cmocka_unit_test(the_policy_of_a_flow_is_checked),
