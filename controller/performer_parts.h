@@ -288,6 +288,8 @@ void performer_delete(struct scene *scene, const struct kube_resource *resource,
                       const struct stored *object, bool is_forced, const char *purpose);
 void performer_event(struct scene *scene, bool is_warning, enum performer_reason reason,
                      struct str message);
+/* After what somebody else may undo: whoever fights over a field must not take the writes of all others. */
+void performer_rest(struct scene *scene);
 /* Looks at the Performer again after that time at the latest. */
 void performer_again_after(struct scene *scene, int64_t after_ns);
 

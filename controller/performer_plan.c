@@ -1,6 +1,8 @@
 /* Actions and events of a plan. */
 #include "controller/performer_parts.h"
 
+#define REST_NS (1 * CLOCK_NS_PER_SEC)
+
 /* The caches may change while the writes are under way. */
 static struct str keep(struct scene *scene, struct str text)
 {
@@ -114,6 +116,11 @@ void performer_event(struct scene *scene, bool is_warning, enum performer_reason
         .reason = performer_reason_name(reason),
         .message = keep(scene, message),
     };
+}
+
+void performer_rest(struct scene *scene)
+{
+    scene->plan->rest_ns = REST_NS;
 }
 
 void performer_again_after(struct scene *scene, int64_t after_ns)

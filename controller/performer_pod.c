@@ -318,6 +318,7 @@ static void restore_image(struct scene *scene, struct str image)
     manifest_append(m, patch, version);
     manifest_append(m, patch, replace);
     performer_patch_json(scene, &kube_pods, &pod->stored, patch, "restore image");
+    performer_rest(scene);
     performer_event(
         scene, false, REASON_RESTORED,
         manifest_printf(m, "the image of pod %" PRIstr " is set back", STR_ARG(pod->stored.name)));
@@ -336,6 +337,7 @@ void performer_pod_repair(struct scene *scene)
                      performer_owner_references(scene, pod->owners));
     if (json_first(metadata)) {
         performer_patch(scene, &kube_pods, &pod->stored, patch, "restore metadata of pod");
+        performer_rest(scene);
         performer_event(scene, false, REASON_RESTORED,
                         manifest_printf(m, "the metadata of pod %" PRIstr " is set back",
                                         STR_ARG(pod->stored.name)));

@@ -71,7 +71,7 @@ static bool restore(struct scene *scene, struct json *patch, struct json *spec)
     const struct performer_service *service = scene->service;
     struct json *metadata = manifest_put_object(m, patch, "metadata");
     struct json *labels = performer_labels(scene);
-    bool is_changed = !service->is_cluster_ip || !service->selects_performer;
+    bool is_changed = !service->is_cluster_ip || !service->selects_performer || service->port == 0;
     if (performer_labels_hash(labels) != service->labels_hash) {
         manifest_put(m, metadata, "labels", labels);
         is_changed = true;
@@ -114,6 +114,7 @@ void performer_service_ensure(struct scene *scene, uint64_t revision)
         manifest_put(m, patch, "spec", spec);
     performer_patch(scene, &kube_services, &service->stored, patch,
                     is_changed ? "restore service" : "switch service");
+    performer_rest(scene);
     if (is_changed)
         performer_event(
             scene, false, REASON_RESTORED,

@@ -466,6 +466,29 @@ static void a_plan_may_ask_for_a_later_look(void **state)
     assert_int_equal(w->reconciles, 2);
 }
 
+static int rest(struct world *w, struct queue_key key, struct plan *plan)
+{
+    (void)w, (void)key;
+    plan->rest_ns = SEC;
+    plan->requeue_after_ns = MS;
+    return 0;
+}
+
+static void a_plan_may_ask_for_a_rest(void **state)
+{
+    struct world *w = *state;
+    w->reconcile = rest;
+    show(w, w->performers, PERFORMER_A);
+    start(w);
+    pass(w, 1);
+    assert_int_equal(w->reconciles, 1);
+    controller_enqueue(w->controller, (struct queue_key){STR("ns"), STR("a")});
+    pass(w, 900);
+    assert_int_equal(w->reconciles, 1);
+    pass(w, 200);
+    assert_int_equal(w->reconciles, 2);
+}
+
 static int write_status_with_event(struct world *w, struct queue_key key, struct plan *plan)
 {
     (void)w, (void)key;
@@ -1078,6 +1101,7 @@ int main(void)
         TEST(a_write_that_fails_ends_the_plan_and_backs_off),
         TEST(a_reconcile_that_fails_backs_off_until_it_succeeds),
         TEST(a_plan_may_ask_for_a_later_look),
+        TEST(a_plan_may_ask_for_a_rest),
         TEST(events_are_recorded_once_their_plan_is_written),
         TEST(a_create_is_never_sent_twice_on_a_stale_cache),
         TEST(without_a_cache_to_wait_for_it_is_sent_twice),

@@ -462,7 +462,11 @@ static void what_others_change_is_put_right(void **state)
         {&kube_services, "{\"spec\":{\"selector\":{\"x\":\"y\"}}}", "restore service"},
         {&kube_services, "{\"spec\":{\"selector\":null}}", "restore service"},
         {&kube_services, "{\"spec\":{\"type\":\"NodePort\"}}", "restore service"},
-        {&kube_services, "{\"spec\":{\"ports\":[]}}", "switch service"},
+        {&kube_services, "{\"spec\":{\"ports\":[]}}", "restore service"},
+        {&kube_services,
+         "{\"spec\":{\"ports\":[{\"name\":\"grpc\",\"port\":1,"
+         "\"targetPort\":\"grpc\"}]}}",
+         "write status, switch service"}, /* the endpoint that is told is true meanwhile */
         {&kube_services, "{\"metadata\":{\"labels\":{\"app\":\"x\"}}}", "restore service"},
         {&kube_services, "{\"metadata\":{\"ownerReferences\":null}}", "restore service"},
         {&kube_pods, "{\"metadata\":{\"labels\":{\"callboard.dev/revision\":null}}}",
@@ -478,6 +482,7 @@ static void what_others_change_is_put_right(void **state)
                     changes[i].patch);
         world_reconcile(world); /* the endpoints have not followed yet */
         assert_string_equal(world_actions(world), changes[i].actions);
+        assert_int_equal(world->plan.rest_ns, CLOCK_NS_PER_SEC); /* they may change it again */
         assert_true(world_apply(world, PLAN_ACTIONS_MAX));
         world_settle(world);
         struct json *after = world_nth(world, &kube_services, 0);
@@ -495,6 +500,7 @@ static void an_image_that_somebody_set_is_set_back(void **state)
                 "{\"spec\":{\"containers\":[{\"name\":\"side\",\"image\":\"s\"},"
                 "{\"name\":\"performer\",\"image\":\"evil\"}]}}");
     step(world, "restore image");
+    assert_int_equal(world->plan.rest_ns, CLOCK_NS_PER_SEC);
     const struct json *containers =
         kube_at(world_get(world, &kube_pods, pod), "spec", "containers", NULL);
     assert_str_is(kube_text_at(json_at(containers, 1), "image", NULL), "registry.example/solo:v1");

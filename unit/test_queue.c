@@ -189,6 +189,30 @@ static void a_later_time_stands_beside_what_comes_before(void **state)
     assert_takes(f, "a");
 }
 
+static void a_key_that_rests_comes_no_sooner_whoever_adds_it(void **state)
+{
+    struct fixture *f = *state;
+    add(f, "a");
+    assert_takes(f, "a");
+    add(f, "a"); /* while it is worked on */
+    queue_rest(f->queue, key("a"), f->clock.now_ns + CLOCK_NS_PER_SEC);
+    queue_done(f->queue, key("a"));
+    add(f, "a");
+    add_in_ms(f, "a", 10);
+    add_failed(f, "a");
+    queue_forget(f->queue, key("a"));
+    pass_ms(f, 999);
+    assert_int_equal(queue_depth(f->queue), 0);
+    pass_ms(f, 1);
+    assert_takes(f, "a");
+    queue_done(f->queue, key("a"));
+    pass_ms(f, 5000);
+    assert_int_equal(queue_depth(f->queue), 0);
+    add(f, "a"); /* it has rested */
+    assert_takes(f, "a");
+    queue_done(f->queue, key("a"));
+}
+
 static void failures_double_the_wait_up_to_1000_seconds_until_forgotten(void **state)
 {
     struct fixture *f = *state;
@@ -516,6 +540,7 @@ int main(void)
         TEST(of_two_later_times_the_earliest_counts),
         TEST(a_time_that_has_passed_is_now),
         TEST(a_later_time_stands_beside_what_comes_before),
+        TEST(a_key_that_rests_comes_no_sooner_whoever_adds_it),
         TEST(failures_double_the_wait_up_to_1000_seconds_until_forgotten),
         TEST(what_is_over_takes_no_memory),
         TEST(the_metrics_of_the_field_are_kept),

@@ -142,8 +142,10 @@ static void work_free(struct work *work)
 static void put_back(const struct work *work)
 {
     struct queue *queue = work->controller->config.queue;
-    int64_t after_ns = work->plan.requeue_after_ns;
-    int64_t at_ns = clock_now_ns(work->controller->config.clock) + after_ns;
+    int64_t now_ns = clock_now_ns(work->controller->config.clock);
+    int64_t after_ns = work->plan.requeue_after_ns, at_ns = now_ns + after_ns;
+    if (work->end == WORK_DONE && work->plan.rest_ns > 0)
+        queue_rest(queue, work->key, now_ns + work->plan.rest_ns);
     switch (work->end) {
     case WORK_DONE:
     case WORK_GIVEN_UP:

@@ -72,6 +72,9 @@ struct plan {
     struct kube_event events[PLAN_EVENTS_MAX]; /* recorded when all writes are done */
     size_t event_count;
     int64_t requeue_after_ns; /* 0: only when something changes, or at the resync */
+    /* Whatever changes, the key does not come again sooner, and then it does: for what undoes what somebody
+     * else has done, and may do again. */
+    int64_t rest_ns;
 };
 
 /* Why an action will not succeed by trying it again. */

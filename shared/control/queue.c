@@ -21,6 +21,7 @@ struct entry {
     struct queue *queue;
     struct timer timer;   /* set when the key is to be added later */
     int64_t since_ns;     /* waiting or being worked on */
+    int64_t rests_ns;     /* until then */
     struct queue_key key; /* views into `texts` */
     uint32_t failures;
     bool is_working;
@@ -219,10 +220,16 @@ static void wait_in_line(struct queue *queue, struct entry *entry)
     gauge_set(queue->metrics.depth, (double)queue->waiting.count);
 }
 
+static void add_at(struct queue *queue, struct entry *entry, int64_t at_ns);
+
 static void add(struct queue *queue, struct entry *entry)
 {
     if (entry->is_dirty)
         return;
+    if (!entry->is_working && now(queue) < entry->rests_ns) {
+        add_at(queue, entry, entry->rests_ns);
+        return;
+    }
     entry->is_dirty = true;
     counter_add(queue->metrics.adds, 1);
     if (!entry->is_working)
@@ -260,6 +267,13 @@ int queue_add_at(struct queue *queue, struct queue_key key, int64_t at_ns)
         return -1;
     add_at(queue, entry, at_ns);
     return 0;
+}
+
+void queue_rest(struct queue *queue, struct queue_key key, int64_t until_ns)
+{
+    struct entry *entry = find(queue, key);
+    assert(entry && entry->is_working);
+    entry->rests_ns = until_ns;
 }
 
 static int64_t backoff_ns(uint32_t failures)
@@ -342,10 +356,14 @@ void queue_done(struct queue *queue, struct queue_key key)
         timers_cancel(queue->config.timers, &queue->measure_due);
         measure(queue, now_ns);
     }
-    if (entry->is_dirty)
+    if (now_ns < entry->rests_ns) {
+        entry->is_dirty = false;
+        add_at(queue, entry, entry->rests_ns);
+    } else if (entry->is_dirty) {
         wait_in_line(queue, entry);
-    else
+    } else {
         let_go(queue, entry);
+    }
 }
 
 size_t queue_depth(const struct queue *queue)

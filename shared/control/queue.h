@@ -1,7 +1,8 @@
 /*
  * A work queue of keys (client-go util/workqueue): a key waits at most once; one that is worked on and
  * comes again is queued anew when its work is done; failures back off per key from 5 ms to 1,000 s,
- * doubling; keys may be added for later, and the earliest time counts.
+ * doubling; keys may be added for later, and the earliest time counts; a key may be made to rest, so that
+ * one that changes all the time does not take the turns of all others.
  *
  *   queue_add ──▶ waiting ── queue_take ──▶ worked on ── queue_done ──▶ (gone)
  *                    ▲                          │
@@ -45,6 +46,8 @@ void queue_free(struct queue *queue);
 /* -1 without memory: the caller relies on the resync. Keys are copied. */
 int queue_add(struct queue *queue, struct queue_key key);
 int queue_add_at(struct queue *queue, struct queue_key key, int64_t at_ns);
+/* Not to be taken before that time, whoever adds it; then it comes once more. For a key that is worked on. */
+void queue_rest(struct queue *queue, struct queue_key key, int64_t until_ns);
 /* After its backoff; queue_forget() resets that. */
 int queue_add_failed(struct queue *queue, struct queue_key key);
 void queue_forget(struct queue *queue, struct queue_key key);
