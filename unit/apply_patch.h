@@ -68,6 +68,9 @@ static inline bool apply_patch_array(struct arena *arena, struct json *array, st
 {
     bool add = str_eq(verb, STR("add")), remove = str_eq(verb, STR("remove"));
     size_t index = array->len, at = 0;
+    if (str_eq(verb, STR("test")))
+        return array->len > 0 && apply_patch_index(token, array->len - 1, &index) &&
+               json_equal(json_at(array, index), value);
     if (!(add && str_eq(token, STR("-"))) &&
         (array->len + add == 0 || !apply_patch_index(token, array->len - 1 + add, &index)))
         return false;
@@ -94,6 +97,8 @@ static inline bool apply_patch_object(struct json *object, struct str verb, stru
 {
     if (!str_eq(verb, STR("add")) && !json_get(object, token))
         return false;
+    if (str_eq(verb, STR("test")))
+        return json_equal(json_get(object, token), value);
     if (!str_eq(verb, STR("remove")))
         return json_set(object, token, value);
     json_remove(object, token);
@@ -107,7 +112,8 @@ static inline bool apply_patch_operation(struct arena *arena, struct json *docum
     struct str rest = json_str(json_get(operation, STR("path")));
     struct json *value = json_copy(arena, json_get(operation, STR("value")));
     bool remove = str_eq(verb, STR("remove"));
-    if (!remove && !str_eq(verb, STR("add")) && !str_eq(verb, STR("replace")))
+    if (!remove && !str_eq(verb, STR("add")) && !str_eq(verb, STR("replace")) &&
+        !str_eq(verb, STR("test")))
         return false;
     if (remove == (value != NULL) || rest.len == 0 || rest.ptr[0] != '/')
         return false;
