@@ -62,10 +62,14 @@ PROGRAMS := $(patsubst %/main.c,%,$(wildcard webhook/main.c extender/main.c cont
 PROGRAM_SRC := $(filter-out %/main.c,$(wildcard webhook/*.c extender/*.c controller/*.c))
 UNIT_TESTS := $(patsubst unit/%.c,%,$(wildcard unit/test_*.c))
 UNIT_SRC := $(filter-out unit/test_%.c,$(wildcard unit/*.c))
+# The simulator's programs: one runs seeds, the other serves the simulated API server over HTTP.
+SIM_PROGRAMS := sim apiserver
+SIM_SRC := $(filter-out $(SIM_PROGRAMS:%=unit/sim/%_main.c),$(wildcard unit/sim/*.c))
 FUZZ_TARGETS := $(patsubst unit/fuzz/fuzz_%.c,%,$(wildcard unit/fuzz/fuzz_*.c))
-ALL_SRC := $(wildcard shared/*/*.c webhook/*.c extender/*.c controller/*.c unit/*.c unit/fuzz/*.c \
+ALL_SRC := $(wildcard shared/*/*.c webhook/*.c extender/*.c controller/*.c unit/*.c unit/*/*.c \
 	e2e/*/*.c hack/*/*.c)
-ALL_HEADERS := $(wildcard shared/*/*.h webhook/*.h extender/*.h controller/*.h unit/*.h)
+ALL_HEADERS := $(wildcard shared/*/*.h webhook/*.h extender/*.h controller/*.h unit/*.h \
+	unit/*/*.h)
 
 CORE_LIBS := -lyaml -lm
 HTTP_LIBS := -lmicrohttpd -lgnutls
@@ -106,7 +110,7 @@ build/$(1)/lib%.a:
 build/$(1)/libcore.a: $(patsubst %.c,build/$(1)/%.o,$(CORE_SRC))
 build/$(1)/libhttp.a: $(patsubst %.c,build/$(1)/%.o,$(HTTP_SRC))
 build/$(1)/libkube.a: $(patsubst %.c,build/$(1)/%.o,$(CURL_SRC))
-build/$(1)/libunit.a: $(patsubst %.c,build/$(1)/%.o,$(UNIT_SRC) $(PROGRAM_SRC))
+build/$(1)/libunit.a: $(patsubst %.c,build/$(1)/%.o,$(UNIT_SRC) $(SIM_SRC) $(PROGRAM_SRC))
 
 .PHONY: unit-build-$(1) unit-run-$(1)
 unit-build-$(1): $(addprefix build/$(1)/unit/,$(UNIT_TESTS))
@@ -128,9 +132,18 @@ build/$(1)/unit/$(2): build/$(1)/unit/$(2).o build/$(1)/libunit.a build/$(1)/lib
 		$$(CURL_LIBS) -lcrypto $$(CORE_LIBS) -lcjson
 endef
 
+define sim_rule
+build/$(1)/unit/sim/$(2): build/$(1)/unit/sim/$(2)_main.o build/$(1)/libunit.a \
+		build/$(1)/libhttp.a build/$(1)/libcore.a
+	@echo "  LINK    $$@"
+	@$$(CC) $$(LDFLAGS_$(1)) -pthread -o $$@ $$^ -Wl,--as-needed $$(HTTP_LIBS) $$(CORE_LIBS) \
+		$$(MALLOC_LIBS_$(1))
+endef
+
 $(foreach v,$(VARIANTS),$(eval $(call variant_rules,$(v))))
 $(foreach v,$(VARIANTS),$(foreach p,$(PROGRAMS),$(eval $(call program_rule,$(v),$(p)))))
 $(foreach v,$(VARIANTS),$(foreach t,$(UNIT_TESTS),$(eval $(call unit_rule,$(v),$(t)))))
+$(foreach v,$(VARIANTS),$(foreach t,$(SIM_PROGRAMS),$(eval $(call sim_rule,$(v),$(t)))))
 
 .PHONY: unit-build
 unit-build: unit-build-$(VARIANT)
@@ -147,10 +160,24 @@ test: ## all tests, with one count at the end (the README's second command)
 unit: unit-build-release ## unit tests
 	@hack/tap unit hack/unit release $(UNIT_TESTS)
 
+# SEED replays one seed of one TARGET, with its trace.
+SEEDS ?= 1000
+SEED ?=
+TARGET ?= controller
+.PHONY: sim
+sim: build/release/unit/sim/sim ## the simulator: SEEDS=n; SEED=n [TARGET=name] replays one
+ifneq ($(SEED),)
+	@$< --seed $(SEED) --target $(TARGET) --trace
+else
+	@hack/tap sim $< --seeds $(SEEDS) --planted
+endif
+
 .PHONY: sanitize
-sanitize: unit-build-asan unit-build-tsan ## unit tests under ASan+UBSan and under TSan
+sanitize: unit-build-asan unit-build-tsan build/asan/unit/sim/sim build/tsan/unit/sim/sim ## unit tests and simulator under ASan+UBSan and under TSan
 	@hack/tap unit-asan hack/unit asan $(UNIT_TESTS)
 	@hack/tap unit-tsan hack/unit tsan $(UNIT_TESTS)
+	@hack/tap sim-asan build/asan/unit/sim/sim --seeds 100
+	@hack/tap sim-tsan build/tsan/unit/sim/sim --seeds 20
 
 .PHONY: coverage
 coverage: unit-build-coverage ## unit tests with gcovr's figures, in build/coverage.txt
@@ -211,8 +238,8 @@ fuzz: build/fuzz/fuzz_$(FUZZ) ## fuzzes one target: FUZZ=name SECONDS=n
 #
 # Figures are printed, never asserted: machines differ.
 
-.PHONY: bench bench-lint bench-webhook
-bench: bench-lint bench-webhook ## all benchmarks
+.PHONY: bench bench-lint bench-webhook bench-controller-memory
+bench: bench-lint bench-webhook bench-controller-memory ## all benchmarks
 
 FLOW_TIME := build/release/flow-time
 $(FLOW_TIME): build/release/hack/flow-time/main.o build/release/libcore.a
@@ -228,6 +255,9 @@ ROUNDS ?= 5
 
 bench-webhook: all ## callboard-webhook beside a webhook in Go: REQUESTS=n ROUNDS=n
 	@hack/bench/webhook -requests $(REQUESTS) -rounds $(ROUNDS)
+
+bench-controller-memory: all build/release/unit/sim/apiserver ## the controller over many Performers: CYCLES=n
+	@CYCLES="$(CYCLES)" hack/bench/controller-memory
 
 # ---- Generated files and checks ------------------------------------------------------------------
 
