@@ -143,7 +143,7 @@ assert_nothing_lost() {
 	assert_refused <<-'EOF'
 		The JobFlow "refused" is invalid: 
 		* spec.executionPolicy.concurrencyPolicy: Unsupported value: "forbid": supported values: "Allow", "Forbid", "Replace"; did you mean "Forbid"?
-		* spec.steps[1].timeoutSeconds: Invalid value: 0: must be from 1 to 2592000
+		* spec.steps[1].timeoutSeconds: Invalid value: 0: must be from 1 to 2592000 seconds
 		* spec.steps[2].name: Duplicate value: "test" is the name of spec.steps[1] too; names must be unique in a flow
 		* spec.steps[1].dependencies[0]: Not found: the flow has no step "biuld"; did you mean "build"?
 		* spec.steps: cycle: build → deploy → build: remove one of these dependencies

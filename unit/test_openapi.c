@@ -115,22 +115,40 @@ static void every_sort_of_row_has_its_schema(void **state)
 static void api_version_kind_and_metadata_are_required_by_nobody_else(void **state)
 {
     (void)state;
+    static const struct schema reference_fields[] = {
+        {.name = "kind", .type = SCHEMA_STRING, .flags = SCHEMA_REQUIRED, .text = "E."},
+        {0},
+    };
     static const struct schema fields[] = {
-        {.name = "apiVersion", .type = SCHEMA_STRING, .flags = SCHEMA_REQUIRED, .text = "A."},
-        {.name = "kind", .type = SCHEMA_STRING, .flags = SCHEMA_REQUIRED, .text = "B."},
+        {.name = "apiVersion",
+         .type = SCHEMA_STRING,
+         .flags = SCHEMA_REQUIRED | SCHEMA_METADATA,
+         .text = "A."},
+        {.name = "kind",
+         .type = SCHEMA_STRING,
+         .flags = SCHEMA_REQUIRED | SCHEMA_METADATA,
+         .text = "B."},
         {.name = "metadata",
          .type = SCHEMA_OBJECT,
          .flags = SCHEMA_REQUIRED | SCHEMA_METADATA,
          .fields = part_fields,
          .text = "C."},
-        {.name = "spec", .type = SCHEMA_ANY, .flags = SCHEMA_REQUIRED, .text = "D."},
+        {.name = "spec",
+         .type = SCHEMA_OBJECT,
+         .flags = SCHEMA_REQUIRED,
+         .fields = reference_fields,
+         .text = "D."},
         {0},
     };
     static const struct schema root = {.type = SCHEMA_OBJECT, .fields = fields};
     struct arena arena;
     arena_init(&arena, mem_system(), 4096, 65536);
-    const struct json *required = json_get(schema_openapi(&root, &arena), STR("required"));
-    assert_str_is(print(&arena, required), "[\"spec\"]");
+    const struct json *schema = schema_openapi(&root, &arena);
+    assert_str_is(print(&arena, json_get(schema, STR("required"))), "[\"spec\"]");
+    const struct json *members = json_get(schema, STR("properties"));
+    assert_str_is(json_str(json_path(members, "kind", "description", NULL)), "B.");
+    /* A kind further down is a field like others. */
+    assert_str_is(print(&arena, json_path(members, "spec", "required", NULL)), "[\"kind\"]");
     arena_done(&arena);
 }
 

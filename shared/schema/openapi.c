@@ -81,9 +81,7 @@ static bool describe_object(const struct schema *schema, struct json *out, struc
     for (const struct schema *f = schema->fields; f->name; f++) {
         if (!put(properties, f->name, schema_openapi(f, arena)))
             return false;
-        /* Those of the root are the apiserver's affair. */
-        bool needed = (f->flags & SCHEMA_REQUIRED) && !(f->flags & SCHEMA_METADATA) &&
-                      strcmp(f->name, "apiVersion") != 0 && strcmp(f->name, "kind") != 0;
+        bool needed = (f->flags & SCHEMA_REQUIRED) && !(f->flags & SCHEMA_METADATA);
         if (needed && !json_append(required, json_new_str(arena, str_from_cstr(f->name))))
             return false;
     }
@@ -164,8 +162,9 @@ static bool describe_immutable(struct json *out, struct arena *arena)
 struct json *schema_openapi(const struct schema *schema, struct arena *arena)
 {
     struct json *out = json_new(arena, JSON_OBJECT);
-    /* The apiserver describes metadata itself and refuses a second description. */
-    bool described = schema->text && !(schema->flags & SCHEMA_METADATA);
+    /* The apiserver describes ObjectMeta itself and refuses a second description. */
+    bool is_meta = (schema->flags & SCHEMA_METADATA) && schema->type == SCHEMA_OBJECT;
+    bool described = schema->text && !is_meta;
     if (!out || (described && !put_text(out, "description", schema->text, arena)) ||
         !describe_type(schema, out, arena))
         return NULL;

@@ -232,6 +232,13 @@ static bool validate_string(const struct walk *walk, const struct schema *schema
            refuse(walk, schema, value, path, ERR_INVALID, "%s", format->rule);
 }
 
+/* Kubernetes names a field for the unit that it counts. */
+static const char *unit_of(const struct schema *schema)
+{
+    return schema->name && str_ends_with(str_from_cstr(schema->name), STR("Seconds")) ? " seconds"
+                                                                                      : "";
+}
+
 static bool validate_integer(const struct walk *walk, const struct schema *schema,
                              const struct json *value, const struct path *path)
 {
@@ -241,10 +248,11 @@ static bool validate_integer(const struct walk *walk, const struct schema *schem
     if ((schema->min == 0 && schema->max == 0) || (n >= schema->min && n <= schema->max))
         return true;
     if (schema->max == INT64_MAX || schema->max == INT32_MAX)
-        return refuse(walk, schema, value, path, ERR_INVALID, "must be %lld or more%s",
-                      (long long)schema->min, n > schema->max ? ", and less than 2147483648" : "");
-    return refuse(walk, schema, value, path, ERR_INVALID, "must be from %lld to %lld",
-                  (long long)schema->min, (long long)schema->max);
+        return refuse(walk, schema, value, path, ERR_INVALID, "must be %lld or more%s%s",
+                      (long long)schema->min, unit_of(schema),
+                      n > schema->max ? ", and less than 2147483648" : "");
+    return refuse(walk, schema, value, path, ERR_INVALID, "must be from %lld to %lld%s",
+                  (long long)schema->min, (long long)schema->max, unit_of(schema));
 }
 
 static bool validate_number(const struct walk *walk, const struct schema *schema,
@@ -619,8 +627,7 @@ void schema_check_immutable(const struct schema *schema, const struct json *befo
                 schema_check_immutable(f, old, new, &at, errors);
             continue;
         }
-        bool same = old && new ? json_equal(old, new) : old == new;
-        if (!same)
+        if (old && !(new &&json_equal(old, new)))
             err_list_add(errors, &at, new ? new->line : 0, ERR_FORBIDDEN,
                          "Forbidden: the field is immutable; delete the object and create it anew "
                          "to change it");

@@ -39,7 +39,7 @@ enum schema_flag {
     SCHEMA_SECRET = 1 << 2,     /* the value may be confidential: it is never shown in a message */
     SCHEMA_SET = 1 << 3,        /* a list of strings without repetition */
     SCHEMA_NO_DECODE = 1 << 4,  /* has no place in the C struct */
-    SCHEMA_METADATA = 1 << 5,   /* ObjectMeta, which the apiserver checks: the CRD only names it */
+    SCHEMA_METADATA = 1 << 5,   /* TypeMeta and ObjectMeta, which the apiserver itself checks */
     SCHEMA_STATUS = 1 << 6,     /* written by the controller through the status subresource */
     SCHEMA_WHOLE = 1 << 7,      /* an object that decodes to const struct json *, not to a struct */
     SCHEMA_POLICY_MAX = 1 << 8, /* the greatest number of entries is checked by the kind's rules */

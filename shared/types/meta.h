@@ -30,11 +30,11 @@ extern const struct schema condition_fields[];
 #define META_ROWS(struct_type, member)                                                         \
     {.name = "apiVersion",                                                                     \
      .type = SCHEMA_STRING,                                                                    \
-     .flags = SCHEMA_NO_DECODE | SCHEMA_REQUIRED,                                              \
+     .flags = SCHEMA_NO_DECODE | SCHEMA_REQUIRED | SCHEMA_METADATA,                            \
      .text = "The group and version of the kind."},                                            \
         {.name = "kind",                                                                       \
          .type = SCHEMA_STRING,                                                                \
-         .flags = SCHEMA_NO_DECODE | SCHEMA_REQUIRED,                                          \
+         .flags = SCHEMA_NO_DECODE | SCHEMA_REQUIRED | SCHEMA_METADATA,                        \
          .text = "The kind of the object."},                                                   \
     {                                                                                          \
         .name = "metadata", .type = SCHEMA_OBJECT, .flags = SCHEMA_METADATA | SCHEMA_REQUIRED, \
