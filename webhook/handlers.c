@@ -34,6 +34,11 @@ void handlers_add_metrics(struct handlers *h)
     h->reloads = metrics_counters(m, "callboard_webhook_reloads_total",
                                   "Reloads of the certificate and of the catalog.",
                                   METRICS_LABELS("file", "result"), 8);
+    /* There from the start, so that the first one is seen as a change. */
+    for (size_t i = 0; i < 2; i++) {
+        counter_of(h->reloads, METRICS_VALUES(STR("certificate"), i ? STR("ok") : STR("error")));
+        counter_of(h->reloads, METRICS_VALUES(STR("catalog"), i ? STR("ok") : STR("error")));
+    }
 }
 
 static void collect_connections(void *ctx, struct metrics_scrape *scrape)
