@@ -46,7 +46,7 @@ static inline bool str_eq(struct str a, struct str b)
 
 static inline bool str_eq_cstr(struct str a, const char *b)
 {
-    return str_eq(a, str_from_cstr(b));
+    return (a.len == 0 || *a.ptr == *b) && str_eq(a, str_from_cstr(b));
 }
 
 /* Bytewise order, as strcmp. */

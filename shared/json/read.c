@@ -170,13 +170,13 @@ static size_t check_special(struct reader *r, const char *at)
     return len;
 }
 
-/* Reads the string at r->at, which is a quote. */
-static inline int read_string(struct reader *r, struct str *ret)
+/* Goes on at `at` in a string that begins at r->at and has something that does not stand for itself. */
+__attribute__((noinline)) static int read_string_from(struct reader *r, const char *at,
+                                                      struct str *ret)
 {
-    const char *start = r->at + 1, *at = start;
+    const char *start = r->at + 1;
     bool escaped = false;
-    for (;;) {
-        at = json_skip_plain(at, r->end);
+    for (;; at = json_skip_plain(at, r->end)) {
         if (at == r->end)
             return fail_at(r, r->at, 400, "the string that begins here has no end");
         if (*at == '"')
@@ -190,6 +190,17 @@ static inline int read_string(struct reader *r, struct str *ret)
     r->at = at + 1;
     *ret = (struct str){start, (size_t)(at - start)};
     return escaped ? decode_string(r, *ret, ret) : 0;
+}
+
+/* Reads the string at r->at, which is a quote. */
+static inline int read_string(struct reader *r, struct str *ret)
+{
+    const char *start = r->at + 1, *at = json_skip_plain(start, r->end);
+    if (at == r->end || *at != '"')
+        return read_string_from(r, at, ret);
+    r->at = at + 1;
+    *ret = (struct str){start, (size_t)(at - start)};
+    return 0;
 }
 
 /* ---- values ---- */

@@ -286,14 +286,17 @@ int placeholder_substitute(struct str text, enum placeholder_field field, const 
 
 /* ---- Walking ---- */
 
-/* Asked for every key and value of every template: most are short and have no brace, which is seen
- * quicker than memchr() is called. */
+/* Asked for every key and value of every template. The brace is the second character of both forms. */
 static bool may_hold_placeholder(struct str text)
 {
-    for (size_t i = 0; i + 1 < text.len; i++) {
-        char c = text.ptr[i];
-        if ((c == '{' || c == '$') && text.ptr[i + 1] == '{')
+    const char *at = text.ptr, *end = at + text.len;
+    while (end - at > 1) {
+        const char *brace = memchr(at + 1, '{', (size_t)(end - at) - 1);
+        if (!brace)
+            return false;
+        if (brace[-1] == '{' || brace[-1] == '$')
             return true;
+        at = brace;
     }
     return false;
 }

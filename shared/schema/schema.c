@@ -19,14 +19,11 @@ const struct schema *schema_field(const struct schema *object, struct str name)
     return NULL;
 }
 
-/* Names are short: comparing letter by letter is quicker than calling strlen() and memcmp(). */
+/* Most members have another name than the one that is asked for, and begin with another letter. */
 static inline bool is_named(const struct json *m, const char *name)
 {
-    for (size_t i = 0; i < m->key_len; i++) {
-        if (name[i] == '\0' || m->key[i] != name[i])
-            return false;
-    }
-    return name[m->key_len] == '\0';
+    return m->key_len > 0 && *m->key == *name && strncmp(name, m->key, m->key_len) == 0 &&
+           name[m->key_len] == '\0';
 }
 
 /* A member that counts: null is the same as absent. */
@@ -38,21 +35,33 @@ static struct json *member(const struct json *object, const char *name)
     return json_is(m, JSON_NULL) ? NULL : m;
 }
 
-/* The letters that the names of an object's members begin with, a bit for each. A table has many rows and
- * an object few members, so most rows are ruled out by the letter of their name. */
-static uint64_t initials(const struct json *object)
+/* The members of an object while the rows of its table are gone through. A table has many rows and an
+ * object few members: most rows are ruled out by the first letter of their name, or because all members
+ * have been met. */
+struct members {
+    const struct json *object;
+    uint64_t initials; /* a bit for each letter that a name begins with */
+    uint32_t left;     /* not met yet */
+};
+
+static struct members members_of(const struct json *object)
 {
-    uint64_t set = 0;
+    struct members members = {.object = object};
     JSON_EACH (m, object) {
+        members.left++;
         if (m->key_len > 0)
-            set |= UINT64_C(1) << (*m->key & 63);
+            members.initials |= UINT64_C(1) << (*m->key & 63);
     }
-    return set;
+    return members;
 }
 
-static inline struct json *row_member(const struct json *object, uint64_t set, const char *name)
+static inline struct json *row_member(struct members *members, const char *name)
 {
-    return set >> (*name & 63) & 1 ? member(object, name) : NULL;
+    if (members->left == 0 || !(members->initials >> (*name & 63) & 1))
+        return NULL;
+    struct json *found = member(members->object, name);
+    members->left -= found != NULL;
+    return found;
 }
 
 /* ---- Messages ---- */
@@ -325,9 +334,9 @@ static bool validate_object(const struct walk *walk, const struct schema *schema
                             const struct json *value, const struct path *path)
 {
     bool good = true;
-    uint64_t set = initials(value);
+    struct members members = members_of(value);
     for (const struct schema *f = schema->fields; f->name; f++) {
-        const struct json *field = row_member(value, set, f->name);
+        const struct json *field = row_member(&members, f->name);
         /* Status has a way of its own into the store, where the CRD's schema checks it. */
         if ((f->flags & SCHEMA_STATUS) || (!field && !(f->flags & SCHEMA_REQUIRED)))
             continue;
@@ -545,7 +554,8 @@ static void find_unknown_members(const struct schema *schema, const struct json 
         const struct schema *row = schema_field(schema, json_key(found));
         struct path at = path_field(path, json_key(found));
         if (row) {
-            schema_find_unknown(row, found, &at, findings);
+            if (row->fields || row->item)
+                schema_find_unknown(row, found, &at, findings);
         } else if (found->type != JSON_NULL) {
             struct str near = nearest_field(schema, json_key(found), findings);
             err_list_add(findings, &at, found->line, ERR_INVALID,
@@ -582,9 +592,9 @@ static struct json *default_of(const struct schema *field, struct arena *arena)
 
 static bool default_object(const struct schema *schema, struct json *value, struct arena *arena)
 {
-    uint64_t set = initials(value);
+    struct members members = members_of(value);
     for (const struct schema *f = schema->fields; f && f->name; f++) {
-        struct json *field = row_member(value, set, f->name);
+        struct json *field = row_member(&members, f->name);
         if (!field && f->def) {
             field = default_of(f, arena);
             if (!json_set(value, str_from_cstr(f->name), field))
@@ -688,9 +698,9 @@ static bool decode_value(const struct schema *schema, const struct json *value, 
 bool schema_decode(const struct schema *schema, const struct json *value, void *to,
                    struct arena *arena)
 {
-    uint64_t set = initials(value);
+    struct members members = members_of(value);
     for (const struct schema *f = schema->fields; f->name; f++) {
-        const struct json *field = row_member(value, set, f->name);
+        const struct json *field = row_member(&members, f->name);
         if (!field || (f->flags & SCHEMA_NO_DECODE) || !type_fits(f->type, field))
             continue;
         if (!decode_value(f, field, (unsigned char *)to + f->offset, arena))
