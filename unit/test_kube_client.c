@@ -641,6 +641,31 @@ static void retry_after_is_honoured_unless_it_is_too_long(void **state)
     assert_told(&other, KUBE_BUSY);
 }
 
+static void a_call_is_repeated_only_until_its_time(void **state)
+{
+    struct fixture *f = *state;
+    struct told told = {0}, other = {0};
+    struct kube_call limited = get_pod;
+    start(f);
+    limited.retry_until_ns = f->clock.now_ns + SEC;
+    call(f, &limited, &told);
+    size_t failed = 0;
+    while (told.times == 0 && failed < ATTEMPTS_MAX) {
+        fake_fail(&f->fake, failed++, KUBE_NOT_SENT);
+        if (told.times == 0)
+            advance_to_timer(f);
+    }
+    assert_in_range(failed, 2, ATTEMPTS_MAX - 1);
+    assert_true(f->clock.now_ns < limited.retry_until_ns);
+    assert_told(&told, KUBE_UNREACHED);
+    assert_string_equal(told.message, "the cable was cut");
+    /* At its time no more, but once in any case. */
+    limited.retry_until_ns = f->clock.now_ns;
+    call(f, &limited, &other);
+    fake_fail(&f->fake, failed, KUBE_NOT_SENT);
+    assert_told(&other, KUBE_UNREACHED);
+}
+
 static void a_401_is_tried_once_more(void **state)
 {
     struct fixture *f = *state;
@@ -1120,6 +1145,7 @@ int main(void)
         TEST(a_long_message_is_cut_between_characters),
         TEST(the_backoff_doubles_with_jitter),
         TEST(retry_after_is_honoured_unless_it_is_too_long),
+        TEST(a_call_is_repeated_only_until_its_time),
         TEST(a_401_is_tried_once_more),
         TEST(a_burst_goes_at_once_and_then_one_at_a_time),
         TEST(without_figures_the_rate_has_its_defaults),

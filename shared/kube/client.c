@@ -47,6 +47,7 @@ struct kube_pending {
     const struct kube_resource *resource;
     struct kube_request request;
     int64_t timeout_ns;
+    int64_t retry_until_ns; /* 0: no limit */
     int64_t queued_ns;
     int64_t sent_ns;
     uint64_t order;
@@ -353,6 +354,16 @@ static void on_retry(void *ctx, int64_t now)
     enqueue(pending, now);
 }
 
+/* How long the client or the server wants to wait, or -1: for too long. */
+static int64_t delay_of(const struct kube_pending *pending, const struct kube_response *response)
+{
+    int64_t backoff = backoff_of(pending);
+    if (response->failure != KUBE_ANSWERED || response->retry_after_ns < 0)
+        return backoff;
+    /* Not all of those that were sent away shall come back at the same moment. */
+    return response->retry_after_ns <= RETRY_AFTER_MAX_NS ? response->retry_after_ns + backoff : -1;
+}
+
 /* The time to wait before the next attempt, or -1: there is none. */
 static int64_t retry_delay(struct kube_pending *pending, const struct kube_response *response,
                            const struct kube_verdict *verdict)
@@ -363,11 +374,8 @@ static int64_t retry_delay(struct kube_pending *pending, const struct kube_respo
     if (pending->request.lane == KUBE_LANE_LEASE || pending->attempts > RETRIES_MAX ||
         !(verdict->may_retry || is_new_401))
         return -1;
-    int64_t backoff = backoff_of(pending);
-    if (response->failure != KUBE_ANSWERED || response->retry_after_ns < 0)
-        return backoff;
-    /* Not all of those that were sent away shall come back at the same moment. */
-    return response->retry_after_ns <= RETRY_AFTER_MAX_NS ? response->retry_after_ns + backoff : -1;
+    int64_t delay = delay_of(pending, response), until = pending->retry_until_ns;
+    return until == 0 || now_ns(pending->client) + delay < until ? delay : -1;
 }
 
 static void on_answer(void *ctx, const struct kube_response *response)
@@ -480,6 +488,7 @@ static struct kube_pending *pending_new(struct kube_client *client, const struct
                     .body = {body.len ? pending->data + target.len : NULL, body.len},
                     .response_max = response_max_of(call)},
         .timeout_ns = call->timeout_ns ? call->timeout_ns : client->config.timeout_ns,
+        .retry_until_ns = call->retry_until_ns,
         .is_write = kube_verb_is_write(call->verb),
         .size = size,
     };

@@ -49,6 +49,9 @@ struct kube_call {
     struct str field_selector;
     struct str continue_token;
     int64_t limit;
+    /* Monotonic: no attempt but the first is made at or after this time, and the result says what the last
+     * one met. 0: as often as the client does it. */
+    int64_t retry_until_ns;
     int64_t timeout_ns;  /* of one attempt; 0: the client's */
     size_t response_max; /* bytes of the answer; 0: 4 MiB, of a list 32 MiB */
 };
