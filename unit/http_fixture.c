@@ -95,6 +95,36 @@ static void answer_after_release(void *ctx, const struct http_request *request,
     http_response_set_text(response, request, 200, "held\n");
 }
 
+static void drop_state(void *state)
+{
+    struct http_fixture *fixture = state;
+    pthread_mutex_lock(&fixture->lock);
+    fixture->dropped++;
+    pthread_mutex_unlock(&fixture->lock);
+}
+
+static void answer_later(void *ctx, const struct http_request *request,
+                         struct http_response *response)
+{
+    struct http_fixture *fixture = ctx;
+    if (request->state) {
+        http_response_set_text(response, request, 200, "waited %zu\n", request->body.len);
+        return;
+    }
+    arena_alloc(request->arena, HTTP_FIXTURE_WAIT_ARENA);
+    fixture->mem.fail_at = fixture->wait_is_failed ? fixture->mem.calls + 1 : 0;
+    struct http_wait *wait = http_request_wait(request, HTTP_FIXTURE_WAIT_MS, fixture, drop_state);
+    if (!wait) {
+        http_response_set_text(response, request, 503, "no room\n");
+    } else if (fixture->wait_is_short) {
+        http_wait_end(wait);
+    } else {
+        pthread_mutex_lock(&fixture->lock);
+        fixture->waits[fixture->wait_count++] = wait;
+        pthread_mutex_unlock(&fixture->lock);
+    }
+}
+
 static void answer_full(void *ctx, const struct http_request *request,
                         struct http_response *response)
 {
@@ -131,6 +161,7 @@ static const struct http_route *routes_for(struct http_fixture *fixture)
         {.method = "POST", .path = "/echo", .handler = answer_echo},
         {.method = "POST", .path = "/copy", .handler = answer_copy},
         {.method = "POST", .path = "/hold", .handler = answer_after_release, .ctx = fixture},
+        {.method = "POST", .path = "/wait", .handler = answer_later, .ctx = fixture},
         {.method = "POST", .path = "/fill", .handler = answer_full},
     };
     memcpy(fixture->routes, routes, sizeof(routes));
@@ -192,6 +223,15 @@ void http_fixture_advance_ms(struct http_fixture *fixture, int64_t ms)
 void http_fixture_release(struct http_fixture *fixture)
 {
     sem_post(&fixture->release);
+}
+
+void http_fixture_end_wait(struct http_fixture *fixture, size_t index)
+{
+    pthread_mutex_lock(&fixture->lock);
+    struct http_wait *wait = fixture->waits[index];
+    fixture->waits[index] = NULL;
+    pthread_mutex_unlock(&fixture->lock);
+    http_wait_end(wait);
 }
 
 /* ---- requests ---- */
@@ -287,6 +327,19 @@ static size_t accesses(struct http_fixture *fixture)
     return count;
 }
 
+static size_t waits(struct http_fixture *fixture)
+{
+    pthread_mutex_lock(&fixture->lock);
+    size_t count = fixture->wait_count;
+    pthread_mutex_unlock(&fixture->lock);
+    return count;
+}
+
+static size_t waiting(struct http_fixture *fixture)
+{
+    return http_fixture_stats(fixture).waiting;
+}
+
 static void wait_for(struct http_fixture *fixture, size_t (*figure)(struct http_fixture *),
                      const char *name, size_t wanted)
 {
@@ -317,4 +370,14 @@ void http_fixture_wait_evicted(struct http_fixture *fixture, size_t count)
 void http_fixture_wait_accesses(struct http_fixture *fixture, size_t count)
 {
     wait_for(fixture, accesses, "finished requests", count);
+}
+
+void http_fixture_wait_waiting(struct http_fixture *fixture, size_t count)
+{
+    wait_for(fixture, waiting, "requests that wait", count);
+}
+
+void http_fixture_wait_waits(struct http_fixture *fixture, size_t count)
+{
+    wait_for(fixture, waits, "requests that have waited", count);
 }

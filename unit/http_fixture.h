@@ -19,6 +19,7 @@
  *   POST /echo       the body
  *   POST /copy       the body, from a copy in the arena
  *   POST /hold       "held\n", once http_fixture_release() is called
+ *   POST /wait       waits; then "waited N\n" with the number of bytes of the body
  *   POST /fill       takes all the memory of its arena before it answers
  */
 #ifndef UNIT_HTTP_FIXTURE_H
@@ -31,7 +32,12 @@
 
 #include <semaphore.h>
 
-enum { HTTP_FIXTURE_LARGE = 16 * 1024 * 1024, HTTP_FIXTURE_ROUTES = 11 };
+enum { HTTP_FIXTURE_LARGE = 16 * 1024 * 1024, HTTP_FIXTURE_ROUTES = 12 };
+enum {
+    HTTP_FIXTURE_WAITS = 64,
+    HTTP_FIXTURE_WAIT_MS = 2000,
+    HTTP_FIXTURE_WAIT_ARENA = 1024 * 1024
+};
 
 struct http_fixture {
     struct test_mem mem;
@@ -41,10 +47,15 @@ struct http_fixture {
     struct http_route routes[HTTP_FIXTURE_ROUTES];
     sem_t held; /* posted when /hold is entered */
     sem_t release;
+    bool wait_is_short;   /* /wait ends its wait itself, before its handler returns */
+    bool wait_is_failed;  /* /wait finds no memory for it */
     pthread_mutex_t lock; /* of what follows */
     size_t accesses;
     struct http_access last; /* its views are not valid */
     char last_path[64];
+    struct http_wait *waits[HTTP_FIXTURE_WAITS]; /* of /wait, in their order */
+    size_t wait_count;
+    size_t dropped; /* states of requests that have waited */
 };
 
 void http_fixture_init(struct http_fixture *fixture);
@@ -57,6 +68,8 @@ void http_fixture_open(struct http_fixture *fixture, struct http_client *client)
 /* Time passes and the server looks at its connections. */
 void http_fixture_advance_ms(struct http_fixture *fixture, int64_t ms);
 void http_fixture_release(struct http_fixture *fixture);
+/* Ends the wait of the request that came to /wait as the index-th. */
+void http_fixture_end_wait(struct http_fixture *fixture, size_t index);
 
 /* One request on a connection of its own; the answer must come. */
 void http_fixture_ask(struct http_fixture *fixture, const char *request,
@@ -73,6 +86,9 @@ void http_fixture_wait_connections(struct http_fixture *fixture, size_t count);
 void http_fixture_wait_in_flight(struct http_fixture *fixture, size_t count);
 void http_fixture_wait_evicted(struct http_fixture *fixture, size_t count);
 void http_fixture_wait_accesses(struct http_fixture *fixture, size_t count);
+void http_fixture_wait_waiting(struct http_fixture *fixture, size_t count);
+/* For that many requests to have come to /wait and to wait there. */
+void http_fixture_wait_waits(struct http_fixture *fixture, size_t count);
 
 struct http_server_stats http_fixture_stats(const struct http_fixture *fixture);
 

@@ -6,8 +6,10 @@
  *   on_handshake                TLS: the client has finished its part
  *   on_request_line             a request begins
  *   on_request                  once after the headers, once for each piece of the body, once at
- * its end; only the last call answers, because the library closes the connection after an answer
- * that is queued earlier on_completed                the answer is sent, or the connection is lost
+ *                               its end; only the last call answers, because the library closes the
+ *                               connection after an answer that is queued earlier. A connection
+ *                               that the last call suspended gets it again when it is resumed.
+ *   on_completed                the answer is sent, or the connection is lost
  *   on_connection(CLOSED)       unregisters it; the descriptor is still open
  *
  * All of them run on the worker's thread. The facts are those of version 0.9.75 of Debian 12.
@@ -33,6 +35,7 @@ static const char tls_priorities[] =
 
 struct http_exchange {
     struct MHD_Connection *connection;
+    struct conn *conn;
 };
 
 static int64_t now(const struct http_server *server)
@@ -262,7 +265,7 @@ static enum MHD_Result send_refusal(struct MHD_Connection *connection, struct co
 static enum MHD_Result call_handler(struct MHD_Connection *connection, struct conn *conn)
 {
     struct conn_request *request = &conn->request;
-    const struct http_exchange exchange = {.connection = connection};
+    const struct http_exchange exchange = {.connection = connection, .conn = conn};
     bool is_last = enter_answer(conn);
     struct http_request handed = {
         .method = str_eq_cstr(request->method, "HEAD") ? STR("GET") : request->method,
@@ -272,11 +275,17 @@ static enum MHD_Result call_handler(struct MHD_Connection *connection, struct co
         .arena = &request->memory->arena,
         .id = request->id,
         .start_ns = request->start_ns,
+        .state = request->state,
         .exchange = &exchange,
     };
     handed.content_type = http_request_header(&handed, MHD_HTTP_HEADER_CONTENT_TYPE);
     struct http_response answer = {.status = 0};
     request->route->handler(request->route->ctx, &handed, &answer);
+    if (request->wait) {
+        arena_done(&request->memory->arena); /* it is as new again */
+        MHD_suspend_connection(connection);
+        return MHD_YES;
+    }
     if (answer.status == 0) {
         refusal_set(&request->refusal, 500, "the server made no answer to this request");
         return send_refusal(connection, conn);
@@ -346,6 +355,7 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
     if (!conn)
         return;
     report(connection, conn, code != MHD_REQUEST_TERMINATED_COMPLETED_OK);
+    request_drop_state(&conn->request);
     request_drop_memory(&conn->request, server_of(conn));
     conn_enter(&server_of(conn)->registry, conn, CONN_IDLE, now(server_of(conn)));
 }
@@ -371,11 +381,92 @@ struct str http_request_query(const struct http_request *request, const char *na
     return (struct str){value ? value : "", value ? size : 0};
 }
 
+/* ---- waiting ---- */
+
+static void give_room_back(struct http_server *server, size_t bytes)
+{
+    atomic_fetch_sub(&server->waiting_bytes, bytes);
+    atomic_fetch_sub(&server->waiting, 1);
+}
+
+static bool take_room(struct http_server *server, size_t bytes)
+{
+    const struct http_server_config *config = &server->config;
+    bool has_room = atomic_fetch_add(&server->waiting, 1) < config->max_waiting;
+    size_t others = atomic_fetch_add(&server->waiting_bytes, bytes);
+    if (has_room && others + bytes <= config->memory_budget / 2)
+        return true;
+    give_room_back(server, bytes);
+    return false;
+}
+
+struct http_wait *http_request_wait(const struct http_request *request, unsigned timeout_ms,
+                                    void *state, void (*drop)(void *state))
+{
+    if (!request->exchange || request->exchange->conn->request.has_waited)
+        return NULL;
+    struct conn *conn = request->exchange->conn;
+    struct http_server *server = server_of(conn);
+    struct mhd *mhd = conn->owner;
+    if (!take_room(server, request->body.len))
+        return NULL;
+    struct http_wait *wait = wait_new(server->config.mem, &mhd->bell);
+    if (!wait) {
+        give_room_back(server, request->body.len);
+        return NULL;
+    }
+    int64_t last_ns = conn->request.start_ns + server->registry.timeouts.request_ns;
+    wait->deadline_ns = now(server) + timeout_ms * CLOCK_NS_PER_MS;
+    if (wait->deadline_ns > last_ns)
+        wait->deadline_ns = last_ns;
+    wait->connection = request->exchange->connection;
+    wait->conn = conn;
+    wait->next = mhd->waits;
+    mhd->waits = wait;
+    conn->request.has_waited = true;
+    conn->request.wait = wait;
+    conn->request.state = state;
+    conn->request.drop = drop;
+    return wait;
+}
+
+static void resume(struct mhd *mhd, struct http_wait *wait)
+{
+    struct conn_request *request = &wait->conn->request;
+    request->wait = NULL;
+    MHD_resume_connection(wait->connection);
+    give_room_back(mhd->server, request->memory->body.len);
+    wait_leave(wait);
+}
+
+static void end_waits(struct mhd *mhd, bool all)
+{
+    int64_t now_ns = now(mhd->server);
+    struct http_wait **at = &mhd->waits;
+    while (*at) {
+        struct http_wait *wait = *at;
+        if (all || atomic_load(&wait->is_over) || now_ns > wait->deadline_ns) {
+            *at = wait->next;
+            resume(mhd, wait);
+        } else {
+            at = &wait->next;
+        }
+    }
+}
+
+void mhd_end_waits(struct mhd *mhd)
+{
+    wait_bell_clear(&mhd->bell);
+    end_waits(mhd, false);
+}
+
 /* ---- the daemon ---- */
 
 int mhd_open(struct mhd *mhd, struct http_server *server, unsigned index, struct err *err)
 {
     *mhd = (struct mhd){.server = server, .index = index};
+    if (wait_bell_init(&mhd->bell, err) < 0)
+        return -1;
     const struct MHD_OptionItem tls_options[] = {
         {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)tls_priorities},
         {MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)(uintptr_t)on_certificate},
@@ -384,22 +475,28 @@ int mhd_open(struct mhd *mhd, struct http_server *server, unsigned index, struct
     const struct MHD_OptionItem no_options[] = {{MHD_OPTION_END, 0, NULL}};
     bool has_tls = server->config.cert != NULL;
     mhd->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | (has_tls ? MHD_USE_TLS : 0), 0, NULL, NULL,
-        on_request, mhd,
+        MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME |
+            (has_tls ? MHD_USE_TLS : 0),
+        0, NULL, NULL, on_request, mhd,
         /* The accepting thread keeps the limit, for all workers together. */
         MHD_OPTION_CONNECTION_LIMIT, server->config.max_connections,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_STRICT_FOR_CLIENT,
         1, MHD_OPTION_NOTIFY_CONNECTION, on_connection, mhd, MHD_OPTION_URI_LOG_CALLBACK,
         on_request_line, mhd, MHD_OPTION_NOTIFY_COMPLETED, on_completed, mhd, MHD_OPTION_ARRAY,
         has_tls ? tls_options : no_options, MHD_OPTION_END);
-    if (!mhd->daemon)
+    if (!mhd->daemon) {
+        wait_bell_done(&mhd->bell);
         return err_set(err, 500, "libmicrohttpd could not start a worker");
+    }
     return 0;
 }
 
 void mhd_close(struct mhd *mhd)
 {
+    /* The library ends the process when a connection is still suspended (MHD_stop_daemon). */
+    end_waits(mhd, true);
     MHD_stop_daemon(mhd->daemon);
+    wait_bell_done(&mhd->bell);
 }
 
 int mhd_fd(const struct mhd *mhd)

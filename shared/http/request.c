@@ -28,6 +28,10 @@ void request_reset(struct conn_request *request, uint64_t id, int64_t now_ns)
     request->has_begun = false;
     request->has_nul = false;
     request->is_answered = false;
+    request->has_waited = false;
+    request->wait = NULL;
+    request->state = NULL;
+    request->drop = NULL;
     request->route = NULL;
     request->refusal.status = 0;
     request->received = 0;
@@ -99,6 +103,14 @@ bool request_judge(struct conn_request *request, struct http_server *server,
 }
 
 /* ---- the body ---- */
+
+void request_drop_state(struct conn_request *request)
+{
+    if (request->drop)
+        request->drop(request->state);
+    request->drop = NULL;
+    request->state = NULL;
+}
 
 void request_drop_memory(struct conn_request *request, struct http_server *server)
 {

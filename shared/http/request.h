@@ -7,12 +7,17 @@
 
 #include "http/refusal.h"
 
+struct http_wait;
 struct request_memory;
 
 struct conn_request {
     bool has_begun; /* its headers were looked at */
     bool has_nul;   /* in its path or query */
     bool is_answered;
+    bool has_waited;
+    struct http_wait *wait; /* its answer is put off; else NULL */
+    void *state;            /* of http_request_wait() */
+    void (*drop)(void *state);
     const struct http_route *route;
     struct request_memory *memory;
     struct refusal refusal; /* status 0: none so far */
@@ -48,6 +53,8 @@ bool request_judge(struct conn_request *request, struct http_server *server,
 bool request_receive(struct conn_request *request, struct http_server *server, struct str piece);
 /* The body is complete, but perhaps too late. */
 void request_check_time(struct conn_request *request, struct http_server *server, int64_t now_ns);
+/* Gives up what the handler left for its second call. */
+void request_drop_state(struct conn_request *request);
 void request_drop_memory(struct conn_request *request, struct http_server *server);
 
 #endif

@@ -40,6 +40,7 @@ static void fill_defaults(struct http_server_config *config)
     DEFAULT(config->max_body, (size_t)7 << 20);
     DEFAULT(config->arena_max, (size_t)32 << 20);
     DEFAULT(config->memory_budget, (size_t)128 << 20);
+    DEFAULT(config->max_waiting, (config->max_connections + 1) / 2);
     DEFAULT(config->header_timeout_ms, 10 * 1000);
     DEFAULT(config->request_timeout_ms, 30 * 1000);
     DEFAULT(config->idle_timeout_ms, 120 * 1000);
@@ -159,9 +160,16 @@ uint16_t http_server_port(const struct http_server *server)
     return server->port;
 }
 
+static void end_waits(struct http_server *server)
+{
+    for (unsigned i = 0; i < server->config.threads && atomic_load(&server->waiting) > 0; i++)
+        worker_end_waits(&server->workers[i]);
+}
+
 void http_server_tick(struct http_server *server)
 {
     conn_expire(&server->registry, clock_now_ns(server->config.clock));
+    end_waits(server);
     memory_pool_trim(&server->memory);
 }
 
@@ -189,6 +197,7 @@ size_t http_server_stop(struct http_server *server, unsigned timeout_ms)
         unsigned step_ms = timeout_ms - waited_ms;
         if (step_ms > STOP_STEP_MS)
             step_ms = STOP_STEP_MS;
+        end_waits(server);
         conn_close_idle(&server->registry, stage);
         if (conn_wait_gone(&server->registry, step_ms))
             break;
@@ -213,6 +222,7 @@ void http_server_stats(const struct http_server *server, struct http_server_stat
 {
     /* The lock is not part of what the caller sees. */
     conn_stats((struct conn_registry *)&server->registry, ret);
+    ret->waiting = atomic_load(&server->waiting);
     ret->memory = memory_pool_used(&server->memory);
 }
 

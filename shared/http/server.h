@@ -11,8 +11,9 @@
  *   http_server_stop(server, 5000);     finishes what is under way, frees the server
  *
  * Threads. Handlers run on `threads` worker threads, one request at a time on each: they never wait
- * for I/O. One more thread accepts connections and hands each to the worker that has the fewest.
- * All signals are blocked in these threads. The program ignores SIGPIPE.
+ * for I/O. One that lacks something puts its answer off by http_request_wait() instead. One more
+ * thread accepts connections and hands each to the worker that has the fewest. All signals are
+ * blocked in these threads. The program ignores SIGPIPE.
  *
  * Memory. Everything is bounded: connections, bytes of headers (about 15 KiB), bytes of a body,
  * bytes of one request's arena, and the bytes that bodies and arenas of all requests take together.
@@ -61,6 +62,7 @@
 struct cert_source; /* http/cert.h */
 struct http_exchange;
 struct http_server;
+struct http_wait;
 
 /* All views and memory are valid until the handler returns; `arena` and what is in it until the
  * answer is sent. */
@@ -73,8 +75,9 @@ struct http_request {
     struct arena *arena;                  /* this request's own, capped at arena_max */
     uint64_t id;                          /* counts up from 1 since the server started */
     int64_t start_ns;                     /* when the request line was complete; monotonic */
-    const struct http_exchange *exchange; /* for the two functions below; NULL in a test of a
-                                           * handler: they then find nothing */
+    void *state;                          /* of http_request_wait(), when it is over; else NULL */
+    const struct http_exchange *exchange; /* for the functions below; NULL in a test of a handler:
+                                           * they then find nothing */
 };
 
 /* A header by its name, whose case does not matter, or absent. The first when there are several. */
@@ -104,6 +107,30 @@ void http_response_set_text(struct http_response *response, const struct http_re
 
 typedef void http_handler(void *ctx, const struct http_request *request,
                           struct http_response *response);
+
+/*
+ * Puts the answer off until another thread has found out what the handler needs. The handler calls
+ * this and returns without a status; its thread serves others meanwhile. When http_wait_end() was
+ * called or timeout_ms have passed, as http_server_tick() sees it, the handler is called once more
+ * with the same request, whose `state` is what is given here, and answers. `drop` is called with
+ * the state once, when the request is over, however it ends: it may be cut while it waits, and then
+ * the handler is not called again.
+ *
+ * NULL when max_waiting requests wait already, when the bodies of those that wait would take more than
+ * half of the memory budget, when there is no memory, and for a request that has waited before: the
+ * handler answers at once, and the state stays the caller's.
+ *
+ * What the first call took from the arena is given back when it returns: `state` must not be there.
+ *
+ * While a request waits, its connection is not looked at: that the client has gone shows only
+ * afterwards. So timeout_ms should be short; it never reaches beyond request_timeout_ms. Draining
+ * and stopping wait for such a request as for any other.
+ */
+struct http_wait *http_request_wait(const struct http_request *request, unsigned timeout_ms,
+                                    void *state, void (*drop)(void *state));
+/* Ends the wait, if it has not ended by itself. To be called exactly once for each wait, from any
+ * thread, at any time, even after the server has gone. Accepts NULL. */
+void http_wait_end(struct http_wait *wait);
 
 struct http_route {
     const char *method; /* "GET" (which serves HEAD too), "POST", … */
@@ -138,13 +165,15 @@ struct http_server_config {
     const struct http_route *routes; /* must outlive the server */
     size_t route_count;
     const struct clock *clock; /* the system's */
-    const struct mem *mem;     /* mem_system(); used by several threads at once */
+    const struct mem *mem;     /* mem_system(); used by several threads at once; outlives each
+                                * http_wait_end() */
     unsigned threads;          /* the CPUs that the process may use, at most 4 */
     unsigned max_connections;  /* 1024; the program sees to it that it may open as many files */
     size_t max_body;           /* bytes; 7 MiB: an AdmissionReview with two objects as large as etcd
                                 * takes them */
     size_t arena_max;          /* bytes for one request; 32 MiB */
     size_t memory_budget;      /* bytes for bodies and arenas of all requests; 128 MiB */
+    unsigned max_waiting;      /* requests whose answer is put off; half of max_connections */
     unsigned header_timeout_ms;  /* 10 s */
     unsigned request_timeout_ms; /* 30 s, the longest that kube-apiserver waits for a webhook */
     unsigned idle_timeout_ms;    /* 120 s, longer than kube-apiserver's 90 s */
@@ -161,8 +190,8 @@ int http_server_start(const struct http_server_config *config, struct http_serve
 /* The TCP port that is listened on. */
 uint16_t http_server_port(const struct http_server *server);
 
-/* Cuts connections that are past their deadline, and gives back memory that requests have not needed since
- * the last call. Call about once a second. */
+/* Cuts connections that are past their deadline, ends waits that are past theirs, and gives back memory that
+ * requests have not needed since the last call. Call about once a second. */
 void http_server_tick(struct http_server *server);
 
 void http_server_begin_drain(struct http_server *server);
@@ -188,7 +217,8 @@ struct http_server_stats {
     uint64_t out_of_memory; /* requests refused by 503, connections dropped for want of memory */
     uint64_t accept_errors; /* most often: no file descriptors left */
     size_t connections;     /* gauge */
-    size_t in_flight;       /* gauge */
+    size_t in_flight;       /* gauge: requests, those that wait included */
+    size_t waiting;         /* gauge */
     size_t memory;          /* gauge: bytes of the budget in use, kept blocks included */
 };
 

@@ -20,6 +20,8 @@ struct http_server {
     uint16_t port;
     atomic_bool is_draining;
     atomic_uint_fast64_t last_id; /* of a request */
+    atomic_uint waiting;          /* requests whose answer is put off */
+    atomic_size_t waiting_bytes;  /* of their bodies */
 };
 
 #endif

@@ -39,10 +39,13 @@ static void *run(void *arg)
     bool goes_on = true;
     while (goes_on) {
         struct pollfd fds[] = {{.fd = worker->handed[0], .events = POLLIN},
+                               {.fd = worker->mhd.bell.fd, .events = POLLIN},
                                {.fd = mhd_fd(&worker->mhd), .events = POLLIN}};
-        poll(fds, 2, mhd_run(&worker->mhd));
+        poll(fds, 3, mhd_run(&worker->mhd));
         if (fds[0].revents)
             goes_on = take_handed(worker);
+        if (fds[1].revents)
+            mhd_end_waits(&worker->mhd);
     }
     return NULL;
 }
@@ -81,6 +84,11 @@ bool worker_hand_over(struct worker *worker, int fd)
         return true;
     close(fd);
     return false;
+}
+
+void worker_end_waits(struct worker *worker)
+{
+    wait_bell_ring(&worker->mhd.bell);
 }
 
 void worker_stop(struct worker *worker)

@@ -26,6 +26,8 @@ int worker_start(struct worker *worker, struct http_server *server, unsigned ind
 /* The descriptor is the worker's from now on, also when the result is false because it could not be
  * taken and is closed. */
 bool worker_hand_over(struct worker *worker, int fd);
+/* Makes it look at the deadlines of requests that wait. */
+void worker_end_waits(struct worker *worker);
 /* Cuts what is left and ends the thread. Accepts a worker that was not started. */
 void worker_stop(struct worker *worker);
 
