@@ -22,13 +22,15 @@ manifests() {
 	printf '%s\n' "$compat"/*-flow.yaml
 }
 
-# assert_nothing_lost FILE: it is stored with all that it says, in the namespace of the test.
+# assert_nothing_lost FILE NAMESPACE: its objects are stored with all that they say.
 assert_nothing_lost() {
-	kubectl create --dry-run=client --validate=false -o json -f "$1" | jq 'del(.metadata.namespace)' >"$BATS_TEST_TMPDIR/given"
-	kubectl get jobflow "$(jq -r .metadata.name "$BATS_TEST_TMPDIR/given")" -n "$2" -o json >"$BATS_TEST_TMPDIR/stored"
-	assert_equal "" "$(jq -nc --slurpfile given "$BATS_TEST_TMPDIR/given" --slurpfile stored "$BATS_TEST_TMPDIR/stored" '
-		$given[0] | [paths(type | IN("object", "array") | not)][] as $path
-		| select(getpath($path) != ($stored[0] | getpath($path))) | $path')"
+	local given
+	while read -r given; do
+		kubectl get "$(jq -r '"\(.kind)/\(.metadata.name)"' <<<"$given")" -n "$2" -o json >"$BATS_TEST_TMPDIR/stored"
+		assert_equal "" "$(jq -c --slurpfile stored "$BATS_TEST_TMPDIR/stored" '
+			[paths(type | IN("object", "array") | not)][] as $path
+			| select(getpath($path) != ($stored[0] | getpath($path))) | $path' <<<"$given")"
+	done < <(kubectl create --dry-run=client --validate=false -o json -f "$1" | jq -c 'del(.metadata.namespace)')
 }
 
 @test "every old manifest applies unchanged, and nothing in it is lost" {

@@ -4,6 +4,7 @@
  * with the patch shown. UPDATE_GOLDEN=1 writes the golden files anew: look at what has changed.
  */
 #include "unit/apply_patch.h"
+#include "unit/fixed_templates.h"
 #include "unit/support.h"
 
 #include "types/performer.h"
@@ -20,6 +21,8 @@ enum { REQUEST_MAX = 16 * 1024 * 1024, ANSWER_MAX = 16 * 1024 * 1024 };
 struct fixture {
     struct arena arena;
     struct catalog *catalog;
+    struct template_source templates;
+    struct admission_world world;
     /* The last answer. */
     int result;
     struct str text;
@@ -36,6 +39,8 @@ static int setup(void **state)
     arena_init(&f->arena, mem_system(), 64 * 1024, 512 * 1024 * 1024);
     f->catalog = catalog_builtin(mem_system(), &f->err);
     assert_non_null(f->catalog);
+    f->templates = fixed_templates(fixed_read(&f->arena, STR(FIXED_TEMPLATE)));
+    f->world = (struct admission_world){.catalog = f->catalog, .templates = &f->templates};
     *state = f;
     return 0;
 }
@@ -77,7 +82,7 @@ static void answer(struct fixture *f, enum admission_phase phase, struct str bod
     f->err = (struct err){0};
     f->answer = f->response = NULL;
     f->text = (struct str){NULL, 0};
-    f->result = admission_answer(phase, body, f->catalog, &f->arena, &out, &f->outcome, &f->err);
+    f->result = admission_answer(phase, body, &f->world, &f->arena, &out, &f->outcome, &f->err);
     if (f->result < 0) {
         assert_true(f->err.code >= 400 && f->err.message[0] != '\0');
         return;
@@ -237,9 +242,12 @@ static void check_phases_agree(struct fixture *f, const struct review_file *file
     bool readable = f->response != NULL, mutate = is_allowed(f);
     answer(f, ADMISSION_VALIDATE, file->body);
     assert_int_equal(f->response != NULL, readable);
-    /* A forged annotation is corrected in one, and refused in the other. */
-    bool forged = f->text.ptr && contains(f->text, "written by Callboard only");
-    if (mutate != is_allowed(f) && !forged)
+    /* A forged annotation is corrected in one, and refused in the other; so is a flow that was not made
+     * from its template. */
+    bool corrected = f->text.ptr && (contains(f->text, "written by Callboard only") ||
+                                     contains(f->text, "removed since") ||
+                                     contains(f->text, "came from the flow's JobFlowTemplate"));
+    if (mutate != is_allowed(f) && !corrected)
         fail_msg("%s: only one of the two refuses", file->name.ptr);
     assert_null(json_get(f->response, STR("patch")));
 }
@@ -247,6 +255,24 @@ static void check_phases_agree(struct fixture *f, const struct review_file *file
 static void both_phases_decide_alike(void **state)
 {
     each_review(*state, check_phases_agree);
+}
+
+static void nothing_is_answered_before_the_template_is_known(void **state)
+{
+    struct fixture *f = *state;
+    struct json *review =
+        read_json(f, test_read_file(&f->arena, FOLDER "/from-template.mutate.json"));
+    assert_true(json_set(json_get(review, STR("request")), STR("namespace"),
+                         json_new_str(&f->arena, STR("unknown"))));
+    struct buf out;
+    buf_init(&out, arena_mem(&f->arena), ANSWER_MAX);
+    assert_int_equal(admission_answer(ADMISSION_MUTATE, print(f, review, 0), &f->world, &f->arena,
+                                      &out, &f->outcome, &f->err),
+                     0);
+    assert_int_equal(f->outcome.decision, ADMISSION_UNDECIDED);
+    assert_str_is(f->outcome.namespace, "unknown");
+    assert_str_is(f->outcome.template_name, "etl");
+    assert_int_equal(out.len, 0);
 }
 
 /* ---- Secrets ---- */
@@ -430,14 +456,14 @@ static void a_small_arena_is_an_error_and_no_wrong_answer(void **state)
     buf_init(&out, arena_mem(&f->arena), ANSWER_MAX);
     struct str body = review_of(f, "\"config\":{\"grpcPort\":1}");
     assert_int_equal(
-        admission_answer(ADMISSION_MUTATE, body, f->catalog, &small, &out, &f->outcome, &err), -1);
+        admission_answer(ADMISSION_MUTATE, body, &f->world, &small, &out, &f->outcome, &err), -1);
     assert_int_equal(err.code, 507);
     arena_done(&small);
 
     struct buf narrow;
     buf_init(&narrow, arena_mem(&f->arena), 100);
     assert_int_equal(
-        admission_answer(ADMISSION_MUTATE, body, f->catalog, &f->arena, &narrow, &f->outcome, &err),
+        admission_answer(ADMISSION_MUTATE, body, &f->world, &f->arena, &narrow, &f->outcome, &err),
         -1);
     assert_int_equal(err.code, 507);
 }
@@ -492,7 +518,7 @@ static bool work(const struct mem *mem, void *ctx)
     struct admission_outcome outcome;
     arena_init(&arena, mem, 16, 64 * 1024 * 1024); /* nearly a block for each */
     buf_init(&out, arena_mem(&arena), ANSWER_MAX);
-    int result = admission_answer(w->phase, w->body, w->f->catalog, &arena, &out, &outcome, &err);
+    int result = admission_answer(w->phase, w->body, &w->f->world, &arena, &out, &outcome, &err);
     if (result == 0)
         assert_str_equal(buf_str(&out), w->expected);
     else
@@ -545,7 +571,7 @@ static void *answer_often(void *ctx)
         arena_init(&arena, mem_system(), 4096, 1024 * 1024);
         buf_init(&out, arena_mem(&arena), ANSWER_MAX);
         same =
-            admission_answer(w->phase, w->body, w->f->catalog, &arena, &out, &outcome, &err) == 0 &&
+            admission_answer(w->phase, w->body, &w->f->world, &arena, &out, &outcome, &err) == 0 &&
             str_eq(buf_str(&out), w->expected);
         arena_done(&arena);
     }
@@ -652,6 +678,7 @@ int main(void)
         TEST(reviews_are_answered_as_the_golden_files_say),
         TEST(what_mutate_makes_validate_allows),
         TEST(both_phases_decide_alike),
+        TEST(nothing_is_answered_before_the_template_is_known),
         TEST(no_value_of_the_environment_is_in_any_answer),
         TEST(secrets_of_wrong_types_are_not_shown),
         TEST(a_thousand_errors_give_a_small_answer),

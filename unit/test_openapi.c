@@ -39,6 +39,8 @@ static const struct {
     {{.type = SCHEMA_STRING, .format = FORMAT_IMAGE}, "{\"type\":\"string\",\"maxLength\":1024}"},
     {{.type = SCHEMA_STRING, .values = levels, .def = "\"low\""},
      "{\"type\":\"string\",\"enum\":[\"low\",\"high\"],\"default\":\"low\"}"},
+    {{.type = SCHEMA_STRING, .def = "\"low\"", .flags = SCHEMA_LATE_DEFAULT},
+     "{\"type\":\"string\"}"},
     {{.type = SCHEMA_INTEGER}, "{\"type\":\"integer\",\"format\":\"int64\"}"},
     {{.type = SCHEMA_INTEGER, .min = 1, .max = 65535, .def = "9090"},
      "{\"type\":\"integer\",\"format\":\"int32\",\"minimum\":1,\"maximum\":65535,"

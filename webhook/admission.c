@@ -108,19 +108,51 @@ static bool make_patch(struct review *review, const struct json *before,
     return !buf_failed(&text);
 }
 
+/* True when the object was expanded. Else the outcome is set: a denial, or nothing yet. */
+static bool expand(struct review *review, struct admission_outcome *outcome, bool *ret_no_memory)
+{
+    struct policy_object *subject = &review->subject;
+    struct template_answer answer;
+    enum policy_expansion expansion = policy_expand(subject, &outcome->findings, &answer);
+    *ret_no_memory = expansion == POLICY_NO_MEMORY;
+    if (expansion != POLICY_UNDECIDED)
+        return expansion == POLICY_EXPANDED;
+    if (answer.state == TEMPLATE_UNKNOWN) {
+        outcome->decision = ADMISSION_UNDECIDED;
+        outcome->template_name =
+            json_str(json_path(subject->object, "spec", "templateRef", "name", NULL));
+        return false;
+    }
+    /* Not the object is wrong: no 422, which would tell a client that sending it again is of no use. */
+    struct str text = arena_printf(
+        subject->arena, "spec.templateRef: the JobFlowTemplate could not be looked up: %" PRIstr,
+        STR_ARG(answer.text));
+    *ret_no_memory = !str_is_set(text);
+    deny(review, 503, "ServiceUnavailable", text);
+    return false;
+}
+
+/* False without memory. */
 static bool judge(struct review *review, struct admission_outcome *outcome)
 {
     struct policy_object *subject = &review->subject;
+    bool no_memory = false;
     if (review->phase == ADMISSION_MUTATE) {
         const struct json *before = json_copy(subject->arena, subject->object);
-        if (!before || !policy_default(subject) || !make_patch(review, before, outcome))
+        if (!before)
+            return false;
+        if (!expand(review, outcome, &no_memory))
+            return !no_memory;
+        if (!policy_default(subject) || !make_patch(review, before, outcome))
             return false;
     }
     policy_validate(subject, &outcome->findings);
+    outcome->decision =
+        err_list_is_empty(&outcome->findings.errors) ? ADMISSION_ALLOWED : ADMISSION_DENIED;
     return !outcome->findings.errors.out_of_memory && !outcome->findings.warnings.out_of_memory;
 }
 
-static int decide(struct review *review, const struct catalog *catalog, struct arena *arena,
+static int decide(struct review *review, const struct admission_world *world, struct arena *arena,
                   struct admission_outcome *outcome, struct err *err)
 {
     struct json *request = review->request;
@@ -150,15 +182,12 @@ static int decide(struct review *review, const struct catalog *catalog, struct a
         .before = before,
         .user = outcome->user,
         .request_uid = outcome->uid,
-        .catalog = catalog,
+        .namespace = outcome->namespace,
+        .templates = world->templates,
+        .catalog = world->catalog,
         .arena = arena,
     };
-    if (!judge(review, outcome))
-        return err_no_memory(err, "judging the object");
-    outcome->decision = ADMISSION_ALLOWED;
-    if (!err_list_is_empty(&outcome->findings.errors))
-        outcome->decision = ADMISSION_DENIED;
-    return 0;
+    return judge(review, outcome) ? 0 : err_no_memory(err, "judging the object");
 }
 
 /* ---- Answering ---- */
@@ -310,9 +339,9 @@ static void write_answer(struct buf *out, const struct review *review,
     buf_put(out, STR("}}"));
 }
 
-int admission_answer(enum admission_phase phase, struct str body, const struct catalog *catalog,
-                     struct arena *arena, struct buf *out, struct admission_outcome *outcome,
-                     struct err *err)
+int admission_answer(enum admission_phase phase, struct str body,
+                     const struct admission_world *world, struct arena *arena, struct buf *out,
+                     struct admission_outcome *outcome, struct err *err)
 {
     struct review review = {.phase = phase};
     *outcome = (struct admission_outcome){0};
@@ -320,8 +349,10 @@ int admission_answer(enum admission_phase phase, struct str body, const struct c
     if (read_request(&review, body, arena, err) < 0)
         return -1;
     describe(&review, outcome);
-    if (decide(&review, catalog, arena, outcome, err) < 0)
+    if (decide(&review, world, arena, outcome, err) < 0)
         return -1;
+    if (outcome->decision == ADMISSION_UNDECIDED)
+        return 0;
     if (review.denial_code)
         outcome->decision = ADMISSION_DENIED;
     write_answer(out, &review, outcome, arena);

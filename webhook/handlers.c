@@ -8,7 +8,13 @@
 enum {
     ANSWER_MAX = 16 * 1024 * 1024,
     FAILURE_MAX = 16 * 1024,
+    /* Longer than a lookup takes at most, which ends its wait itself. */
+    LOOKUP_WAIT_MS = 7000,
+    /* What an admission webhook's timeoutSeconds may be. */
+    PATIENCE_MAX_S = 30,
 };
+
+static const char too_many[] = "too many reviews wait for the API server now; try again";
 
 /* ---- Metrics ---- */
 
@@ -55,6 +61,13 @@ static void collect_in_flight(void *ctx, struct metrics_scrape *scrape)
     metrics_sample(scrape, METRICS_NO_VALUES, (double)stats.in_flight);
 }
 
+static void collect_waiting(void *ctx, struct metrics_scrape *scrape)
+{
+    struct http_server_stats stats;
+    http_server_stats(*(struct http_server *const *)ctx, &stats);
+    metrics_sample(scrape, METRICS_NO_VALUES, (double)stats.waiting);
+}
+
 static void collect_memory(void *ctx, struct metrics_scrape *scrape)
 {
     struct http_server_stats stats;
@@ -91,6 +104,9 @@ void handlers_add_server_metrics(struct handlers *h, struct http_server *const *
     metrics_collector(m, METRICS_GAUGE, "callboard_webhook_requests_in_flight",
                       "Requests that are being read or answered.", METRICS_NO_LABELS, 1,
                       collect_in_flight, ctx);
+    metrics_collector(m, METRICS_GAUGE, "callboard_webhook_requests_waiting",
+                      "Reviews that wait for the API server to send a template.", METRICS_NO_LABELS,
+                      1, collect_waiting, ctx);
     metrics_collector(m, METRICS_GAUGE, "callboard_webhook_request_memory_bytes",
                       "Memory held for requests.", METRICS_NO_LABELS, 1, collect_memory, ctx);
     metrics_collector(m, METRICS_COUNTER, "callboard_webhook_connections_cut_total",
@@ -205,17 +221,68 @@ static void answer_failure(const struct err *err, const struct http_request *req
         response->body = buf_str(&out);
 }
 
+static int judge(struct handlers *h, enum admission_phase phase, const struct http_request *request,
+                 struct template_view *view, struct buf *out, struct admission_outcome *outcome,
+                 struct err *err)
+{
+    struct catalog *catalog = catalog_source_get(h->catalog);
+    const struct template_source templates = template_view_source(view);
+    const struct admission_world world = {.catalog = catalog, .templates = &templates};
+    buf_init(out, arena_mem(request->arena), ANSWER_MAX);
+    int result = admission_answer(phase, request->body, &world, request->arena, out, outcome, err);
+    catalog_unref(catalog);
+    return result;
+}
+
+/* How long the apiserver waits, which it says in seconds, rounded up (k8s.io/apiserver, mutating/dispatcher.go);
+ * 0 when it does not say. */
+static int64_t patience_of(const struct http_request *request)
+{
+    struct str number, rest;
+    int64_t seconds;
+    if (!str_cut(http_request_query(request, "timeout"), 's', &number, &rest) || rest.len > 0 ||
+        !str_to_int64(number, &seconds) || seconds < 1 || seconds > PATIENCE_MAX_S)
+        return 0;
+    return seconds == 1 ? CLOCK_NS_PER_SEC / 2 : (seconds - 1) * CLOCK_NS_PER_SEC;
+}
+
+/* False when it cannot wait: it must be answered now. */
+static bool put_off(struct handlers *h, const struct http_request *request,
+                    const struct admission_outcome *outcome)
+{
+    struct template_lookup *lookup = template_lookup_new(
+        h->lookups, outcome->namespace, outcome->template_name, patience_of(request));
+    if (!lookup)
+        return false;
+    struct http_wait *wait =
+        http_request_wait(request, LOOKUP_WAIT_MS, lookup, template_lookup_drop);
+    if (wait)
+        template_lookup_begin(lookup, wait);
+    else
+        template_lookup_drop(lookup);
+    return wait != NULL;
+}
+
 static void answer_review(struct handlers *h, enum admission_phase phase,
                           const struct http_request *request, struct http_response *response)
 {
-    int64_t start = clock_now_ns(h->clock);
-    struct catalog *catalog = catalog_source_get(h->catalog);
+    int64_t start =
+        request->state ? template_lookup_asked_ns(request->state) : clock_now_ns(h->clock);
+    struct template_view view = {
+        .lookup = request->state,
+        .reason = h->lookups ? NULL : h->no_lookups,
+        .arena = request->arena,
+    };
     struct admission_outcome outcome;
     struct err err;
     struct buf out;
-    buf_init(&out, arena_mem(request->arena), ANSWER_MAX);
-    int result =
-        admission_answer(phase, request->body, catalog, request->arena, &out, &outcome, &err);
+    int result = judge(h, phase, request, &view, &out, &outcome, &err);
+    if (result == 0 && outcome.decision == ADMISSION_UNDECIDED) {
+        if (put_off(h, request, &outcome))
+            return;
+        view.reason = too_many;
+        result = judge(h, phase, request, &view, &out, &outcome, &err);
+    }
     if (result < 0) {
         answer_failure(&err, request, response);
     } else {
@@ -225,7 +292,6 @@ static void answer_review(struct handlers *h, enum admission_phase phase,
         count_review(h, phase, &outcome);
         log_review(h, phase, &outcome);
     }
-    catalog_unref(catalog);
     double seconds = (double)(clock_now_ns(h->clock) - start) / 1e9;
     histogram_observe(histogram_of(h->review_seconds, METRICS_VALUES(phase_name(phase))), seconds);
 }

@@ -1,6 +1,7 @@
 /*
  * What the webhook's two HTTP servers answer: /mutate and /validate over TLS; /metrics, /healthz and
- * /readyz in plain. Handlers only compute; any number of them run at once.
+ * /readyz in plain. Handlers only compute; any number of them run at once. A review that needs a
+ * JobFlowTemplate waits for it without a thread (template_lookup.h).
  */
 #ifndef WEBHOOK_HANDLERS_H
 #define WEBHOOK_HANDLERS_H
@@ -10,6 +11,7 @@
 #include "http/cert.h"
 #include "http/health.h"
 #include "types/catalog_source.h"
+#include "webhook/template_lookup.h"
 
 #include <stdatomic.h>
 
@@ -18,6 +20,8 @@ struct handlers {
     const struct clock *clock;
     struct metrics *metrics;
     struct catalog_source *catalog;
+    struct template_lookups *lookups; /* NULL without a cluster: then ... */
+    const char *no_lookups;           /* ... why */
     atomic_bool is_ready;
     struct health health;
 

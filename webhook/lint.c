@@ -1,15 +1,14 @@
 /* Checking files with the webhook's rules. */
 #include "webhook/lint.h"
 
-#include "base/file.h"
 #include "policy/policy.h"
+#include "webhook/lint_source.h"
 #include "json/yaml.h"
 
 enum {
     FILE_MAX = YAML_TEXT_MAX,
     ARENA_BLOCK = 256 * 1024,
     ARENA_MAX = 1024 * 1024 * 1024, /* a document of FILE_MAX, read */
-    LIST_DEPTH_MAX = 4,             /* kubectl makes one level */
     SERVER_SIDE_SIZE = 256 * 1024,  /* bytes of annotations (api/validation/objectmeta.go) */
 };
 
@@ -21,6 +20,8 @@ struct lint {
     bool is_json;       /* findings are; beside objects they are text */
     const char *file;   /* as named by the user; "stdin" for "-" */
     struct arena arena; /* of one document */
+    struct lint_source source;
+    struct template_source templates;
     size_t valid, invalid, passed_over, unreadable;
     bool has_findings; /* something was printed: the next one in JSON needs a comma */
 };
@@ -130,11 +131,9 @@ static void check_ours(struct lint *lint, const struct kind *kind, struct json *
     const struct json *metadata = json_get(object, STR("metadata"));
     struct subject subject = {
         .kind = str_from_cstr(kind->kind),
-        .namespace = json_str(json_get(metadata, STR("namespace"))),
+        .namespace = lint_namespace(object),
         .name = json_str(json_get(metadata, STR("name"))),
     };
-    if (subject.namespace.len == 0)
-        subject.namespace = STR("default");
     if (subject.name.len == 0)
         subject.name = json_str(json_get(metadata, STR("generateName")));
     struct policy_object policy = {
@@ -143,13 +142,17 @@ static void check_ours(struct lint *lint, const struct kind *kind, struct json *
         .object = object,
         .is_offline = true,
         .max_steps = lint->options->max_steps,
+        .namespace = subject.namespace,
+        .templates = &lint->templates,
         .catalog = lint->options->catalog,
         .arena = &lint->arena,
     };
     struct policy_findings findings;
     policy_findings_init(&findings, &lint->arena);
     warn_of_size(&findings, object, lint);
-    if (policy_default(&policy))
+    struct template_answer answer = {0};
+    enum policy_expansion expansion = policy_expand(&policy, &findings, &answer);
+    if (expansion == POLICY_EXPANDED && policy_default(&policy))
         policy_validate(&policy, &findings);
     else
         findings.errors.out_of_memory = true;
@@ -188,10 +191,8 @@ static void check_document(struct lint *lint, struct json *object, unsigned dept
 {
     struct str api_version = json_str(json_get(object, STR("apiVersion")));
     struct str kind_name = json_str(json_get(object, STR("kind")));
-    const struct json *items = json_get(object, STR("items"));
-    if (str_ends_with(kind_name, STR("List")) && json_is(items, JSON_ARRAY) &&
-        depth < LIST_DEPTH_MAX) {
-        JSON_EACH (item, items) {
+    if (lint_is_list(object, depth)) {
+        JSON_EACH (item, json_get(object, STR("items"))) {
             check_document(lint, item, depth + 1);
         }
         return;
@@ -238,14 +239,14 @@ static void check_text(struct lint *lint, struct str text)
 static void check_file(struct lint *lint, const char *file)
 {
     lint->file = strcmp(file, "-") == 0 ? "stdin" : file;
-    struct buf text;
+    struct buf read = {0};
+    struct str text;
     struct err err;
-    buf_init(&text, lint->options->mem, FILE_MAX);
-    if (file_read(file, &text, &err) < 0)
+    if (lint_source_read(&lint->source, file, &read, &text, &err) < 0)
         cannot_read(lint, &err);
     else
-        check_text(lint, buf_str(&text));
-    buf_done(&text);
+        check_text(lint, text);
+    buf_done(&read);
 }
 
 /* ---- Entry ---- */
@@ -275,11 +276,14 @@ enum lint_result lint_run(const struct lint_options *options)
         .is_json = options->output == LINT_JSON && !options->print_mutated,
     };
     arena_init(&lint.arena, options->mem, ARENA_BLOCK, ARENA_MAX);
+    lint_source_init(&lint.source, options, &limits);
+    lint.templates = lint_source_templates(&lint.source);
     if (lint.is_json)
         fputs("{\"findings\":[", lint.report);
     for (size_t i = 0; i < options->file_count; i++)
         check_file(&lint, options->files[i]);
     print_summary(&lint);
+    lint_source_done(&lint.source);
     arena_done(&lint.arena);
     if (lint.unreadable > 0)
         return LINT_UNREADABLE;

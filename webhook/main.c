@@ -29,6 +29,7 @@ static int serve(const struct options *o)
         .health_listen = o->health_listen,
         .cert_dir = o->cert_dir,
         .catalog = o->catalog,
+        .kubeconfig = o->kubeconfig,
         .threads = (unsigned)o->threads,
         .max_connections = (unsigned)o->max_connections,
         .max_body = (size_t)o->max_body,

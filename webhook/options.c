@@ -26,6 +26,12 @@ static const struct flag serve_flags[] = {
      .text = "The folder with tls.crt and tls.key. A change is noticed within a second, without a "
              "restart."},
     CATALOG_FLAG,
+    {.name = "kubeconfig",
+     FLAG_AS_STRING(struct options, kubeconfig),
+     .value_name = "FILE",
+     .text =
+         "The API server that is asked for JobFlowTemplates. Without it the variable KUBECONFIG, "
+         "else the pod's service account; without all of them flows with templateRef are refused."},
     {.name = "threads",
      FLAG_AS_INT(struct options, threads),
      .max = 64,

@@ -16,6 +16,7 @@ struct options {
     const char *health_listen;
     const char *cert_dir;
     const char *catalog;
+    const char *kubeconfig;
     int64_t threads;
     int64_t max_connections;
     int64_t max_body;

@@ -2,6 +2,7 @@
 #include "webhook/serve.h"
 
 #include "base/program.h"
+#include "webhook/cluster.h"
 #include "webhook/handlers.h"
 
 #include <signal.h>
@@ -19,6 +20,7 @@ struct app {
     struct metrics metrics;
     struct catalog_source catalog;
     struct cert_source *cert;
+    struct cluster cluster;
     struct handlers handlers;
     struct http_route admission_routes[ADMISSION_ROUTES];
     struct http_route health_routes[HEALTH_ROUTES];
@@ -59,13 +61,19 @@ static int start(struct app *app, struct err *err)
     app->handlers.catalog = &app->catalog;
     if (cert_source_open_dir(app->options->cert_dir, app->clock, &app->cert, err) < 0)
         return -1;
+    if (cluster_open(&app->cluster, app->options->kubeconfig, app->clock, &app->metrics, app->log,
+                     err) < 0)
+        return -1;
+    app->handlers.lookups = app->cluster.lookups;
+    app->handlers.no_lookups = app->cluster.reason;
     handlers_add_metrics(&app->handlers);
     handlers_add_server_metrics(&app->handlers, &app->admission, app->cert);
     metrics_add_build_info(&app->metrics, CALLBOARD_VERSION);
     metrics_add_process(&app->metrics, "/proc/self", app->clock);
     if (metrics_check(&app->metrics, err) < 0)
         return -1;
-    if (start_admission(app, err) < 0)
+    /* Nothing waits for the API server here: only flows with templateRef need it, each when it comes. */
+    if (cluster_start(&app->cluster, err) < 0 || start_admission(app, err) < 0)
         return -1;
     /* Health comes second: it must not answer before there is something to be ready. */
     handlers_health_routes(&app->handlers, app->health_routes);
@@ -146,6 +154,7 @@ static void done(struct app *app)
             log_warn(app->log, "requests were cut", LOG_UINT("requests", cut));
     }
     http_server_stop(app->health, HEALTH_STOP_MS);
+    cluster_close(&app->cluster);
     cert_source_close(app->cert);
     catalog_source_done(&app->catalog);
     metrics_done(&app->metrics);

@@ -13,6 +13,7 @@ struct serve_options {
     const char *health_listen; /* HOST:PORT of metrics and probes, plain HTTP */
     const char *cert_dir;      /* tls.crt and tls.key */
     const char *catalog;       /* file, or NULL for the built-in catalog */
+    const char *kubeconfig;    /* file, or NULL for KUBECONFIG, the pod's account, or no cluster */
     unsigned threads;          /* 0: one per CPU, at most 8 */
     unsigned max_connections;
     size_t max_body;      /* bytes */

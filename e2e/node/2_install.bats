@@ -56,14 +56,37 @@ webhook_pids() {
 	assert_equal "$before" "$(versions)"
 }
 
-@test "two replicas are ready, without a token, under the restricted Pod Security level" {
+@test "two replicas are ready, under the restricted Pod Security level" {
 	assert_equal 2 "$(webhook_pods | wc -l)"
 	assert_equal restricted "$(kubectl get namespace "$system" -o \
 		jsonpath='{.metadata.labels.pod-security\.kubernetes\.io/enforce}')"
 	run in_system run loose --image=callboard.dev/busybox:1 --dry-run=server
 	assert_fails
 	assert_contains "$output" 'violates PodSecurity "restricted:latest"'
-	assert_lacks "$(in_system get pods -o json)" serviceAccountToken
+}
+
+@test "the token of the pods reads JobFlowTemplates and nothing else" {
+	local user=system:serviceaccount:$system:callboard-webhook verb resource
+	can() {
+		kubectl auth can-i "$1" "$2" --all-namespaces --as="$user" 2>/dev/null
+	}
+	assert_contains "$(in_system get pods -o json)" serviceAccountToken
+	for verb in get list; do
+		assert_equal yes "$(can "$verb" jobflowtemplates.workflow.kube-zen.io)"
+	done
+	for verb in watch create update patch delete; do
+		assert_equal no "$(can "$verb" jobflowtemplates.workflow.kube-zen.io || true)"
+	done
+	for resource in jobflows.workflow.kube-zen.io secrets pods configmaps; do
+		assert_equal no "$(can get "$resource" || true)"
+	done
+}
+
+@test "a flow is made from a template, which the pods read" {
+	kubectl apply -f "$root/manifests/examples/jobflow-from-template.yaml"
+	assert_equal 1 "$(kubectl get jobflow nightly -o \
+		jsonpath='{.metadata.annotations.workflow\.kube-zen\.io/template-generation}')"
+	kubectl delete -f "$root/manifests/examples/jobflow-from-template.yaml"
 }
 
 @test "the processes have no user, no capability and no writable file of the image" {

@@ -40,6 +40,7 @@ struct flow {
     bool has_cycles;
     struct flow_before *before;
     bool is_template;
+    bool *used; /* whether something refers to it: one for each of spec->parameters */
 };
 
 /* The path of a step: `parent` and `ret` are for path_index(). */
@@ -53,6 +54,12 @@ const struct path *flow_step_path(const struct flow *flow, uint32_t step,
 uint32_t flow_find(const struct flow *flow, struct str name);
 /* The step's name most like `name`, or absent, also when there are so many errors that nobody reads it. */
 struct str flow_nearest_step(const struct flow *flow, struct str name);
+
+/* The entry of a list that has that name, or NULL; the name most like `name` among them, or absent. */
+const struct json *flow_find_named(const struct json *list, struct str name);
+struct str flow_nearest_named(const struct json *list, struct str name);
+/* Whether the value is one of the list. */
+bool flow_is_among(const struct json *list, const struct json *value);
 
 static inline bool flow_is_finally(const struct flow *flow, uint32_t step)
 {
@@ -75,5 +82,7 @@ void flow_refuse(const struct flow *flow, uint32_t step, const char *field, enum
 void flow_check_references(const struct flow *flow, uint32_t step); /* flow_references.c */
 void flow_check_io(const struct flow *flow, uint32_t step);         /* flow_io.c */
 void flow_check_template(const struct flow *flow, uint32_t step);   /* flow_template.c */
+/* Of a JobFlowTemplate, after all steps. */
+void flow_check_declared(const struct flow *flow); /* flow_parameters.c */
 
 #endif

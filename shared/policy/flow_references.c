@@ -15,7 +15,7 @@ struct step_scope {
 
 /* ---- What there is ---- */
 
-static const struct json *find_named(const struct json *list, struct str name)
+const struct json *flow_find_named(const struct json *list, struct str name)
 {
     JSON_EACH (entry, list) {
         if (str_eq(json_str(json_get(entry, STR("name"))), name))
@@ -37,13 +37,13 @@ static enum scope_use scope_find_step(const void *ctx, struct str name, size_t *
 static bool scope_has_output(const void *ctx, size_t step, struct str name)
 {
     const struct step_scope *scope = ctx;
-    return find_named(scope->flow->steps[step]->outputs.parameters, name) != NULL;
+    return flow_find_named(scope->flow->steps[step]->outputs.parameters, name) != NULL;
 }
 
 static const struct json *find_input(const struct step_scope *scope, struct str name)
 {
     const struct flow_step *step = scope->flow->steps[scope->step];
-    return scope->own_inputs ? find_named(step->inputs.parameters, name) : NULL;
+    return scope->own_inputs ? flow_find_named(step->inputs.parameters, name) : NULL;
 }
 
 /* Its value is never seen by the controller: it can be neither compared nor put into a text. */
@@ -58,10 +58,20 @@ static bool scope_has_parameter(const void *ctx, struct str name)
     const struct json *input = find_input(scope, name);
     if (scope->ret_secret && is_secret(input))
         *scope->ret_secret = name;
-    return input || find_named(scope->flow->spec->parameters, name);
+    if (input)
+        return true;
+    size_t index = 0;
+    JSON_EACH (parameter, scope->flow->spec->parameters) {
+        if (str_eq(json_str(json_get(parameter, STR("name"))), name)) {
+            scope->flow->used[index] = true;
+            return true;
+        }
+        index++;
+    }
+    return false;
 }
 
-static struct str nearest_named(const struct json *list, struct str name)
+struct str flow_nearest_named(const struct json *list, struct str name)
 {
     enum { NAMES_MAX = 256 };
     struct str names[NAMES_MAX];
@@ -82,11 +92,11 @@ static struct str scope_nearest(const void *ctx, enum scope_kind kind, size_t st
     if (kind == SCOPE_STEP)
         return flow_nearest_step(flow, name);
     if (kind == SCOPE_OUTPUT)
-        return nearest_named(flow->steps[step]->outputs.parameters, name);
+        return flow_nearest_named(flow->steps[step]->outputs.parameters, name);
     struct str near = {NULL, 0};
     if (scope->own_inputs)
-        near = nearest_named(flow->steps[scope->step]->inputs.parameters, name);
-    return str_is_set(near) ? near : nearest_named(flow->spec->parameters, name);
+        near = flow_nearest_named(flow->steps[scope->step]->inputs.parameters, name);
+    return str_is_set(near) ? near : flow_nearest_named(flow->spec->parameters, name);
 }
 
 static struct scope make_scope(const struct step_scope *ctx)
@@ -270,7 +280,7 @@ static void check_secret(const struct flow *flow, uint32_t i, const struct json 
     }
     JSON_EACH (container,
                json_path(step->template, "spec", "template", "spec", "containers", NULL)) {
-        if (find_named(json_get(container, STR("env")), name)) {
+        if (flow_find_named(json_get(container, STR("env")), name)) {
             err_list_add(errors, &at, parameter->line, ERR_DUPLICATE,
                          "Duplicate value: a parameter from a Secret becomes an environment "
                          "variable, and the container has one of the name \"%" PRIstr

@@ -2,6 +2,7 @@
 #include "policy/jobflow.h"
 
 #include "policy/flow.h"
+#include "policy/flow_expand.h"
 #include "policy/report.h"
 
 #include <endian.h>
@@ -150,7 +151,8 @@ static bool flow_init(struct flow *flow, const struct flow_spec *spec, const str
     flow->nodes = ARENA_NEW_ARRAY(flow->arena, const struct json *, count);
     flow->by_name = ARENA_NEW_ARRAY(flow->arena, struct flow_name, count);
     flow->before = ARENA_NEW(flow->arena, struct flow_before);
-    if (!flow->steps || !flow->nodes || !flow->by_name || !flow->before)
+    flow->used = ARENA_NEW_ARRAY(flow->arena, bool, spec->parameters ? spec->parameters->len : 0);
+    if (!flow->steps || !flow->nodes || !flow->by_name || !flow->before || !flow->used)
         return false;
     collect(flow, &spec->steps, json_path(object, "spec", "steps", NULL));
     flow->main_count = flow->count;
@@ -400,6 +402,11 @@ static bool check_size(const struct flow *flow)
                "Required value: a flow needs at least one step");
         return false;
     }
+    /* When the template could not be used, that has been said. */
+    if (flow->count == 0 && err_list_is_empty(&flow->findings->errors))
+        report(&flow->findings->errors, flow->subject->object, "spec.steps", NO_KEY, ERR_REQUIRED,
+               "Required value: they come from spec.templateRef when the flow is created, and were "
+               "removed since");
     if (flow->count <= max)
         return true;
     report(&flow->findings->errors, flow->subject->object, "spec.steps", NO_KEY, ERR_TOO_MANY,
@@ -423,6 +430,8 @@ static bool check_flow(struct flow *flow, const struct flow_spec *spec)
         return false;
     for (uint32_t i = 0; i < flow->count; i++)
         check_step(flow, i);
+    if (flow->is_template)
+        flow_check_declared(flow);
     return true;
 }
 
@@ -444,7 +453,7 @@ static void validate(const struct policy_object *subject, struct policy_findings
 /* ---- What may change when ---- */
 
 /* A flow that has started keeps what it started with; these may still change. */
-static bool may_change(struct str member)
+bool flow_may_change(struct str member)
 {
     static const struct str names[] = {
         STR_INIT("suspend"),
@@ -472,14 +481,16 @@ static void refuse_changes(const struct policy_object *subject, struct err_list 
     JSON_EACH (old, before) {
         const struct json *new = json_get(after, json_key(old));
         bool nested = strcmp(parent, "spec") == 0 && str_eq(json_key(old), STR("executionPolicy"));
-        if (nested || may_change(json_key(old)) || (new &&json_equal(old, new)))
+        if (nested || flow_may_change(json_key(old)) || flow_is_made(subject, json_key(old)) ||
+            (new &&json_equal(old, new)))
             continue;
         report(errors, subject->object, parent, json_key(old), ERR_FORBIDDEN,
                "Forbidden: the flow has started; only suspend, suspendMode, parallelism, "
                "ttlSecondsAfterFinished and activeDeadlineSeconds may change; create another flow");
     }
     JSON_EACH (new, after) {
-        if (!json_get(before, json_key(new)) && !may_change(json_key(new)))
+        if (!json_get(before, json_key(new)) && !flow_may_change(json_key(new)) &&
+            !flow_is_made(subject, json_key(new)))
             report(errors, subject->object, parent, json_key(new), ERR_FORBIDDEN,
                    "Forbidden: the flow has started, so this cannot be added; create another flow");
     }
@@ -487,10 +498,15 @@ static void refuse_changes(const struct policy_object *subject, struct err_list 
 
 static void check_changes(const struct policy_object *subject, struct err_list *errors)
 {
-    if (subject->operation != POLICY_UPDATE || !has_started(subject->before))
-        return;
-    const struct json *before = json_get(subject->before, STR("spec"));
+    const struct json *stored = json_get(subject->before, STR("spec"));
     const struct json *after = json_get(subject->object, STR("spec"));
+    if (subject->operation != POLICY_UPDATE || !stored || json_equal(stored, after))
+        return;
+    const struct json *before = flow_stored_spec(subject);
+    errors->out_of_memory = errors->out_of_memory || !before;
+    flow_check_expanded(subject, before, errors);
+    if (!has_started(subject->before))
+        return;
     refuse_changes(subject, errors, "spec", before, after);
     refuse_changes(subject, errors, "spec.executionPolicy",
                    json_get(before, STR("executionPolicy")),
@@ -502,6 +518,7 @@ static void check_changes(const struct policy_object *subject, struct err_list *
 void jobflow_validate(const struct policy_object *subject, struct policy_findings *findings)
 {
     validate(subject, findings, false);
+    flow_name_template(subject, &findings->errors);
     check_changes(subject, &findings->errors);
 }
 

@@ -1,6 +1,7 @@
 /* Judging objects: what is the same for all kinds, and which rules belong to which kind. */
 #include "policy/policy.h"
 
+#include "policy/flow_expand.h"
 #include "policy/jobflow.h"
 #include "policy/performer.h"
 #include "policy/report.h"
@@ -38,11 +39,20 @@ void policy_findings_init(struct policy_findings *findings, struct arena *arena)
     err_list_init(&findings->warnings, arena, ERR_LIST_MAX);
 }
 
+enum policy_expansion policy_expand(struct policy_object *subject, struct policy_findings *findings,
+                                    struct template_answer *ret_answer)
+{
+    if (subject->kind != &jobflow_kind)
+        return POLICY_EXPANDED;
+    return flow_expand(subject, &findings->errors, ret_answer);
+}
+
 /* ---- Metadata that the webhook writes ---- */
 
 static const struct str guarded_annotations[] = {
     STR_INIT(ANNOTATION_INITIATED_BY),
     STR_INIT(ANNOTATION_CORRELATION_ID),
+    STR_INIT(ANNOTATION_TEMPLATE_GENERATION),
 };
 enum { GUARDED_COUNT = sizeof(guarded_annotations) / sizeof(guarded_annotations[0]) };
 
@@ -61,7 +71,9 @@ static struct str guarded_value(const struct policy_object *subject, size_t inde
     if (subject->operation == POLICY_UPDATE)
         return json_str(json_get(json_path(subject->before, "metadata", "annotations", NULL),
                                  guarded_annotations[index]));
-    return index == 0 ? subject->user : subject->request_uid;
+    const struct str values[GUARDED_COUNT] = {subject->user, subject->request_uid,
+                                              subject->template_generation};
+    return values[index];
 }
 
 static bool guard_annotations(struct policy_object *subject, struct json *metadata)

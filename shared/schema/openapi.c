@@ -168,7 +168,7 @@ struct json *schema_openapi(const struct schema *schema, struct arena *arena)
     if (!out || (described && !put_text(out, "description", schema->text, arena)) ||
         !describe_type(schema, out, arena))
         return NULL;
-    if (schema->def) {
+    if (schema->def && !(schema->flags & SCHEMA_LATE_DEFAULT)) {
         struct err err;
         struct json *def = json_read(arena, str_from_cstr(schema->def), &json_limits_default, &err);
         if (!put(out, "default", def))

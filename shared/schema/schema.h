@@ -43,6 +43,9 @@ enum schema_flag {
     SCHEMA_STATUS = 1 << 6,     /* written by the controller through the status subresource */
     SCHEMA_WHOLE = 1 << 7,      /* an object that decodes to const struct json *, not to a struct */
     SCHEMA_POLICY_MAX = 1 << 8, /* the greatest number of entries is checked by the kind's rules */
+    /* The default comes last, after others who may have a value, and so not from the apiserver, which
+     * would fill it in before it asks a webhook: it is not in the CRD. */
+    SCHEMA_LATE_DEFAULT = 1 << 9,
 };
 
 struct schema_int {

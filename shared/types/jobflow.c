@@ -66,11 +66,13 @@ static const struct schema failure_policy_fields[] = {
     {0},
 };
 
+/* Defaults are late: the flow's template may have another value. */
 static const struct schema policy_fields[] = {
     {.name = "concurrencyPolicy",
      .type = SCHEMA_STRING,
      .values = concurrency_policies,
      .def = "\"Forbid\"",
+     .flags = SCHEMA_LATE_DEFAULT,
      POLICY(concurrency_policy),
      .text =
          "What happens when a flow of the same group is active: Allow runs both, Forbid lets the "
@@ -84,12 +86,14 @@ static const struct schema policy_fields[] = {
      .type = SCHEMA_INTEGER,
      .max = INT32_MAX,
      .def = "86400",
+     .flags = SCHEMA_LATE_DEFAULT,
      POLICY(ttl_seconds),
      .text = "How long the flow is kept after its end, in seconds."},
     {.name = "backoffLimit",
      .type = SCHEMA_INTEGER,
      .max = INT32_MAX,
      .def = "6",
+     .flags = SCHEMA_LATE_DEFAULT,
      POLICY(backoff_limit),
      .text = "How many retries all steps together may take."},
     {.name = "activeDeadlineSeconds",
@@ -108,6 +112,7 @@ static const struct schema policy_fields[] = {
      .type = SCHEMA_STRING,
      .values = priorities,
      .def = "\"normal\"",
+     .flags = SCHEMA_LATE_DEFAULT,
      POLICY(priority),
      .text = "Which of the waiting flows starts first when the number of active flows is limited."},
     {.name = "parallelism",
@@ -519,6 +524,7 @@ static const struct schema template_parameter_fields[] = {
      .type = SCHEMA_LIST,
      .flags = SCHEMA_SET,
      .item = &choice_item,
+     .min_len = 1,
      .max_len = 256,
      .text = "The values that are allowed."},
     {.name = "description", .type = SCHEMA_STRING, .max_len = 4096, .text = "What it is for."},
@@ -580,7 +586,8 @@ static const struct schema spec_fields[] = {
      .flags = SCHEMA_WHOLE,
      .fields = template_ref_fields,
      SPEC(template_ref),
-     .text = "A JobFlowTemplate whose steps are filled in when the flow is created."},
+     .text = "A JobFlowTemplate whose steps are filled in when the flow is created; the flow then "
+             "depends on it no more."},
     {0},
 };
 

@@ -7,6 +7,7 @@
  * and the rest is JSON of an object, or of two with a line end between them, the stored one first.
  */
 #include "unit/apply_patch.h"
+#include "unit/fixed_templates.h"
 #include "webhook/admission.h"
 
 #include <stdio.h>
@@ -34,6 +35,19 @@ static const struct catalog *builtin_catalog(void)
     return catalog;
 }
 
+/* One template, which flows of the namespace "ns" can name. */
+static struct template_source fixed_template(void)
+{
+    static struct arena arena;
+    static struct json *template;
+    if (!template) {
+        arena_init(&arena, mem_system(), 64 * 1024, ARENA_MAX);
+        template = fixed_read(&arena, STR(FIXED_TEMPLATE));
+    }
+    check(template, "the fixed template is read");
+    return fixed_templates(template);
+}
+
 static struct json *read_json(struct arena *arena, struct str text, const char *what)
 {
     struct err err;
@@ -59,9 +73,15 @@ static struct json *answer(struct arena *arena, enum admission_phase phase, stru
     struct err err = {0};
     struct admission_outcome outcome;
     buf_init(&out, arena_mem(arena), ANSWER_MAX);
-    if (admission_answer(phase, body, builtin_catalog(), arena, &out, &outcome, &err) < 0) {
+    const struct template_source templates = fixed_template();
+    const struct admission_world world = {.catalog = builtin_catalog(), .templates = &templates};
+    if (admission_answer(phase, body, &world, arena, &out, &outcome, &err) < 0) {
         check(err.message[0] && (err.code == 400 || err.code == 413),
               "an error says what is wrong");
+        return NULL;
+    }
+    if (outcome.decision == ADMISSION_UNDECIDED) {
+        check(out.len == 0 && outcome.template_name.len > 0, "no answer is none");
         return NULL;
     }
     const struct json *review = read_json(arena, buf_str(&out), "an answer is JSON");
@@ -119,11 +139,12 @@ static void check_body(struct arena *arena, struct str body)
     const struct json *request = json_get(review, STR("request"));
     const struct json *mutated = answer(arena, ADMISSION_MUTATE, body, request);
     const struct json *validated = answer(arena, ADMISSION_VALIDATE, body, request);
-    check(!mutated == !validated, "both phases read the same reviews");
+    bool refers = json_path(request, "object", "spec", "templateRef", NULL) != NULL;
+    check(!mutated == !validated || refers, "both phases read the same reviews");
     check(!json_get(validated, STR("patch")), "/validate changes nothing");
     if (is_allowed(mutated))
         check_mutated(arena, review, mutated);
-    else if (mutated)
+    else if (mutated && !refers) /* only /mutate knows templates */
         check(!is_allowed(validated), "/validate refuses what /mutate refuses");
 }
 
