@@ -4,6 +4,7 @@
 #include "kube/curl.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -568,6 +569,27 @@ static void requests_beyond_the_connections_wait_for_one(void **state)
     assert_int_equal(tls_server_accepted(&f->server), 2);
 }
 
+/* A credential plugin would hold it open when it is closed here. */
+static void no_child_process_inherits_a_connection(void **state)
+{
+    struct fixture *f = *state;
+    struct kube_request request = get_of("/x");
+    struct got got;
+    start(f);
+    ask(f, &request, &got);
+    unsigned connections = 0;
+    for (int fd = 3; fd < 1024; fd++) {
+        struct sockaddr_in peer;
+        socklen_t size = sizeof(peer);
+        if (getpeername(fd, (struct sockaddr *)&peer, &size) < 0 || peer.sin_family != AF_INET ||
+            ntohs(peer.sin_port) != f->server.port)
+            continue;
+        connections++;
+        assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+    }
+    assert_int_equal(connections, 1);
+}
+
 static void wake_ends_a_wait(void **state)
 {
     struct fixture *f = *state;
@@ -738,6 +760,7 @@ int main(void)
         TEST(an_answer_beyond_its_maximum_is_refused),
         TEST(lanes_share_no_connection),
         TEST(requests_beyond_the_connections_wait_for_one),
+        TEST(no_child_process_inherits_a_connection),
         TEST(wake_ends_a_wait),
         TEST(freeing_ends_what_is_under_way),
         TEST(an_address_that_is_none_is_named),

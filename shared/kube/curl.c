@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <curl/curl.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -288,13 +289,15 @@ static int on_request(void *ctx, char *to, char *from, int to_port, int from_por
     return CURL_PREREQFUNC_OK;
 }
 
-/* The kernel gives a connection up whose peer acknowledges nothing, as Go's HTTP/2 does by its pings. */
+/* The kernel gives a connection up whose peer acknowledges nothing, as Go's HTTP/2 does by its pings. And a
+ * credential plugin must not hold it open when it is closed here. */
 static int on_socket(void *ctx, curl_socket_t fd, curlsocktype purpose)
 {
     (void)ctx;
     (void)purpose;
     unsigned ms = UNACKNOWLEDGED_MAX_MS;
     setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms));
+    fcntl(fd, F_SETFD, FD_CLOEXEC);
     return CURL_SOCKOPT_OK;
 }
 
