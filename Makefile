@@ -62,7 +62,8 @@ PROGRAMS := $(patsubst %/main.c,%,$(wildcard webhook/main.c extender/main.c cont
 PROGRAM_SRC := $(filter-out %/main.c,$(wildcard webhook/*.c extender/*.c controller/*.c))
 UNIT_TESTS := $(patsubst unit/%.c,%,$(wildcard unit/test_*.c))
 UNIT_SRC := $(filter-out unit/test_%.c,$(wildcard unit/*.c))
-# The simulator's programs: one runs seeds, the other serves the simulated API server over HTTP.
+# The simulator's programs: one runs seeds, the other serves the simulated API server over HTTP; the set-up of
+# the end-to-end tests asks for it.
 SIM_PROGRAMS := sim apiserver
 SIM_SRC := $(filter-out $(SIM_PROGRAMS:%=unit/sim/%_main.c),$(wildcard unit/sim/*.c))
 FUZZ_TARGETS := $(patsubst unit/fuzz/fuzz_%.c,%,$(wildcard unit/fuzz/fuzz_*.c))

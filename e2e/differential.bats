@@ -54,7 +54,7 @@ ask() {
 	jsonpatch) options+=(-H 'Content-Type: application/json-patch+json') ;;
 	esac
 	[[ -z $body ]] || options+=(--data-binary "$body")
-	curl -sS --max-time 20 -X "$method" "${options[@]}" -o "$answer" -w '%{http_code}\n' "$url$path"
+	curl -sS --max-time 20 --noproxy '*' -X "$method" "${options[@]}" -o "$answer" -w '%{http_code}\n' "$url$path"
 	jq -cS "$answer_filter" "$answer"
 }
 

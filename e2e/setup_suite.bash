@@ -8,7 +8,8 @@ setup_suite() {
 	# shellcheck source=hack/lib/go.sh
 	source "$root/hack/lib/go.sh"
 	[[ -n ${CLUSTER_DIR:-} && -n ${KUBECONFIG:-} ]] || die "run these tests by hack/e2e [FILE.bats...]"
-	make --no-print-directory -s -C "$root" build/release/e2e/kubeclient/kubeclient >/dev/null
+	make --no-print-directory -s -C "$root" build/release/e2e/kubeclient/kubeclient \
+		build/release/unit/sim/apiserver >/dev/null
 	local go
 	go=$(go_find) || die "needs Go: run hack/deps test"
 	# The same flags as for the control plane, so that its build has filled the cache.
