@@ -77,6 +77,15 @@ static const struct scope_values values = {NULL, phase_of, output_of, parameter_
 
 /* ---- Properties ---- */
 
+/* A dollar that no other one belongs to would, for the kubelet, make a variable of what follows. */
+static bool ends_with_open_dollar(const struct buf *buf)
+{
+    size_t dollars = 0;
+    while (dollars < buf->len && buf->ptr[buf->len - 1 - dollars] == '$')
+        dollars++;
+    return dollars % 2 == 1;
+}
+
 /* The result as it must be, from the placeholders that the reader gives. False when there is an
  * error in the text. */
 static bool assemble(struct str text, bool doubled, struct buf *out)
@@ -102,6 +111,8 @@ static bool assemble(struct str text, bool doubled, struct buf *out)
         check(next > column && next <= found.at + 1, "columns rise and count characters");
         column = next;
         buf_put(out, str_sub(text, copied, found.at - copied));
+        if (doubled && ends_with_open_dollar(out))
+            buf_put_char(out, '$');
         struct str value = scope_value(&values, &found.ref);
         for (size_t i = 0; i < value.len; i++) {
             buf_put_char(out, value.ptr[i]);
