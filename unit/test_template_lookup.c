@@ -5,6 +5,7 @@
 #include "unit/fake_transport.h"
 #include "unit/fixed_templates.h"
 #include "unit/http_client.h"
+#include "unit/prometheus.h"
 #include "webhook/handlers.h"
 
 #include <poll.h>
@@ -222,6 +223,49 @@ static void what_is_no_json_is_no_template(void **state)
     fake_answer(&f->fake, 0, 200, "{\"metadata\": ");
     assert_int_equal(look(f, lookup).state, TEMPLATE_UNREACHABLE);
     template_lookup_drop(lookup);
+}
+
+static double counted(struct fixture *f, const char *result)
+{
+    char series[128];
+    double value = -1;
+    struct buf out;
+    snprintf(series, sizeof(series), "callboard_webhook_template_lookups_total{result=\"%s\"}",
+             result);
+    buf_init(&out, mem_system(), 1024 * 1024);
+    metrics_write(&f->metrics, &out);
+    assert_true(prometheus_find_sample(buf_str(&out), series, &value));
+    buf_done(&out);
+    return value;
+}
+
+/* From 0 on: a rate is only seen when the first event is a step, not the beginning of a series. */
+static void lookups_are_counted_by_what_came_of_them(void **state)
+{
+    static const char *const results[] = {"found", "not found", "error", "timeout", "refused"};
+    enum { RESULTS = sizeof(results) / sizeof(results[0]) };
+    struct fixture *f = *state;
+    start(f);
+    for (size_t done = 0; done <= RESULTS; done++) {
+        for (size_t i = 0; i < RESULTS; i++)
+            assert_true(counted(f, results[i]) == (i < done ? 1 : 0));
+        if (done == RESULTS)
+            break;
+        if (strcmp(results[done], "refused") == 0) {
+            template_lookups_count_refused(f->lookups);
+            continue;
+        }
+        struct template_lookup *lookup = ask(f, "etl");
+        size_t sent = f->fake.count - 1;
+        if (strcmp(results[done], "found") == 0)
+            fake_answer(&f->fake, sent, 200, "{}");
+        else if (strcmp(results[done], "error") == 0)
+            fake_answer(&f->fake, sent, 403, NULL);
+        else if (strcmp(results[done], "not found") == 0)
+            fake_answer(&f->fake, sent, 404, NULL);
+        run_after_ms(f, TIMEOUT_MS);
+        template_lookup_drop(lookup);
+    }
 }
 
 /* ---- Bounds ---- */
@@ -580,6 +624,7 @@ static void a_review_too_many_is_refused_at_once(void **state)
     assert_true(http_client_open(&second, http_server_port(s.server)));
     send_review(f, &second);
     assert_answer(&second, "too many reviews wait for the API server now");
+    assert_true(counted(f, "refused") == 1);
     http_client_close(&second);
     fake_answer(&f->fake, 0, 200, template_text(f).ptr);
     assert_answer(&s.client, "\"allowed\":true");
@@ -607,6 +652,7 @@ int main(void)
         TEST(what_the_server_says_is_passed_on),
         TEST(a_long_reason_is_cut_between_characters),
         TEST(what_is_no_json_is_no_template),
+        TEST(lookups_are_counted_by_what_came_of_them),
         TEST(a_server_that_does_not_answer_is_not_waited_for),
         TEST(a_server_that_cannot_be_reached_is_tried_again_and_then_said),
         TEST(a_dead_connection_costs_an_attempt_and_not_the_review),

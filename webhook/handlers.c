@@ -280,6 +280,7 @@ static void answer_review(struct handlers *h, enum admission_phase phase,
     if (result == 0 && outcome.decision == ADMISSION_UNDECIDED) {
         if (put_off(h, request, &outcome))
             return;
+        template_lookups_count_refused(h->lookups);
         view.reason = too_many;
         result = judge(h, phase, request, &view, &out, &outcome, &err);
     }

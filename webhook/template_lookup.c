@@ -21,6 +21,15 @@ enum {
 static const int64_t default_timeout_ns = 5 * CLOCK_NS_PER_SEC;
 static const int64_t list_timeout_ns = 1 * CLOCK_NS_PER_SEC;
 
+enum lookup_result {
+    RESULT_FOUND,
+    RESULT_NOT_FOUND,
+    RESULT_ERROR,
+    RESULT_TIMEOUT,
+    RESULT_REFUSED, /* not asked: too many wait */
+    RESULTS,
+};
+
 struct template_lookup {
     atomic_uint owners;
     struct template_lookups *lookups;
@@ -131,12 +140,29 @@ static void remove_from_list(struct template_lookup *lookup)
     *at = lookup->next;
 }
 
-static void answer(struct template_lookup *lookup, enum template_state state, const char *result)
+static struct counter *result_counter(const struct template_lookups *lookups,
+                                      enum lookup_result result)
+{
+    static const struct str names[] = {
+        [RESULT_FOUND] = STR_INIT("found"),     [RESULT_NOT_FOUND] = STR_INIT("not found"),
+        [RESULT_ERROR] = STR_INIT("error"),     [RESULT_TIMEOUT] = STR_INIT("timeout"),
+        [RESULT_REFUSED] = STR_INIT("refused"),
+    };
+    return counter_of(lookups->results, METRICS_VALUES(names[result]));
+}
+
+void template_lookups_count_refused(struct template_lookups *lookups)
+{
+    counter_add(result_counter(lookups, RESULT_REFUSED), 1);
+}
+
+static void answer(struct template_lookup *lookup, enum template_state state,
+                   enum lookup_result result)
 {
     struct template_lookups *lookups = lookup->lookups;
     double seconds =
         (double)(clock_now_ns(lookups->config.clock) - lookup->asked_ns) / (double)CLOCK_NS_PER_SEC;
-    counter_add(counter_of(lookups->results, METRICS_VALUES(str_from_cstr(result))), 1);
+    counter_add(result_counter(lookups, result), 1);
     histogram_observe(lookups->seconds, seconds);
     if (state == TEMPLATE_UNREACHABLE)
         log_warn(lookups->config.log, "template not looked up",
@@ -154,7 +180,7 @@ static void answer_failed(struct template_lookup *lookup, struct str why)
 {
     snprintf(lookup->text, sizeof(lookup->text), "%" PRIstr,
              STR_ARG(utf8_cut(why, sizeof(lookup->text) - 1)));
-    answer(lookup, TEMPLATE_UNREACHABLE, "error");
+    answer(lookup, TEMPLATE_UNREACHABLE, RESULT_ERROR);
 }
 
 static void answer_found(struct template_lookup *lookup, struct str body)
@@ -170,7 +196,7 @@ static void answer_found(struct template_lookup *lookup, struct str body)
     memcpy(copy, body.ptr, body.len);
     lookup->body = copy;
     lookup->body_len = body.len;
-    answer(lookup, TEMPLATE_FOUND, "found");
+    answer(lookup, TEMPLATE_FOUND, RESULT_FOUND);
 }
 
 /* ---- Names that are alike ---- */
@@ -204,7 +230,7 @@ static void on_list(void *ctx, const struct kube_result *result)
     }
     if (result->outcome == KUBE_OK)
         find_nearest(lookup, result->body);
-    answer(lookup, TEMPLATE_MISSING, "not found");
+    answer(lookup, TEMPLATE_MISSING, RESULT_NOT_FOUND);
 }
 
 static void list_names(struct template_lookup *lookup)
@@ -223,7 +249,7 @@ static void list_names(struct template_lookup *lookup)
     lookup->is_missing = true;
     lookup->pending = kube_client_call(lookup->lookups->client, &call, on_list, lookup, &err);
     if (!lookup->pending)
-        answer(lookup, TEMPLATE_MISSING, "not found");
+        answer(lookup, TEMPLATE_MISSING, RESULT_NOT_FOUND);
 }
 
 /* ---- Asking ---- */
@@ -247,12 +273,12 @@ static void on_deadline(void *ctx, int64_t now_ns)
     kube_client_cancel(lookup->lookups->client, lookup->pending);
     lookup->pending = NULL;
     if (lookup->is_missing) {
-        answer(lookup, TEMPLATE_MISSING, "not found");
+        answer(lookup, TEMPLATE_MISSING, RESULT_NOT_FOUND);
         return;
     }
     snprintf(lookup->text, sizeof(lookup->text),
              "the API server did not answer the webhook in time");
-    answer(lookup, TEMPLATE_UNREACHABLE, "timeout");
+    answer(lookup, TEMPLATE_UNREACHABLE, RESULT_TIMEOUT);
 }
 
 static void begin(struct template_lookup *lookup)
@@ -361,7 +387,10 @@ struct template_lookups *template_lookups_new(const struct template_lookups_conf
     }
     lookups->results = metrics_counters(config->metrics, "callboard_webhook_template_lookups_total",
                                         "Templates that were asked for, by what came of it.",
-                                        METRICS_LABELS("result"), 8);
+                                        METRICS_LABELS("result"), RESULTS);
+    /* There from the start, so that the first one is seen as a change. */
+    for (enum lookup_result result = 0; result < RESULTS; result++)
+        result_counter(lookups, result);
     lookups->seconds =
         metrics_histogram(config->metrics, "callboard_webhook_template_lookup_duration_seconds",
                           "How long the API server took for a template.", metrics_buckets_latency);

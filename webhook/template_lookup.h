@@ -60,6 +60,8 @@ void template_lookups_run_once(struct template_lookups *lookups);
  * `patience_ns` or timeout_ns, whichever is less; 0: timeout_ns. */
 struct template_lookup *template_lookup_new(struct template_lookups *lookups, struct str namespace,
                                             struct str name, int64_t patience_ns);
+/* Counts a review that could not wait. Any thread. */
+void template_lookups_count_refused(struct template_lookups *lookups);
 /* When it was made. */
 int64_t template_lookup_asked_ns(const struct template_lookup *lookup);
 /* Gives up an owner's share; to be given to http_request_wait(). */
