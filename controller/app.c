@@ -201,7 +201,8 @@ static int make_client(struct app *app, struct err *err)
                                                                      .metrics = c->metrics,
                                                                      .host = c->host,
                                                                      .qps = c->qps,
-                                                                     .burst = c->burst},
+                                                                     .burst = c->burst,
+                                                                     .max_in_flight = c->workers},
                                   err);
     if (!app->client)
         return -1;

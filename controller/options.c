@@ -50,7 +50,7 @@ static const struct flag serve_flags[] = {
      .min = 1,
      .max = 256,
      .default_text = "16",
-     .text = "Objects that are written about at the same time."},
+     .text = "Objects that are written about at the same time, and connections for that."},
     {.name = "resync",
      FLAG_AS_DURATION(struct controller_options, resync_ms),
      .min = 10000,

@@ -6,6 +6,7 @@
 /* The old pod of an upgrade stays so long after the switch: kube-proxy and clients' resolvers take a
  * moment. */
 #define SWITCHED_WAIT_NS (10 * CLOCK_NS_PER_SEC)
+#define NEW_NS           (30 * CLOCK_NS_PER_SEC)
 
 /* ---- Parts ---- */
 
@@ -125,6 +126,15 @@ static void keep_serving(struct scene *scene)
         performer_service_ensure(scene, scene->keeper->revision);
 }
 
+/* Among many that were created together it has waited for its turn: its pod, which is made now, will tell
+ * more. Where pods cannot be made the status says so in the end. */
+static bool is_new(const struct scene *scene)
+{
+    const struct performer_object *performer = scene->performer;
+    int64_t age_ns = scene->now.wall_ns - performer->created_ns;
+    return performer->phase == PHASE_NONE && age_ns >= 0 && age_ns < NEW_NS;
+}
+
 /* Nothing is in the way of the pod. */
 static void start(struct scene *scene)
 {
@@ -146,7 +156,7 @@ static void start(struct scene *scene)
         performer->phase == PHASE_NONE ? performer->created_ns : scene->now.wall_ns);
     if (scene->status.phase == PHASE_UPGRADING)
         scene->status.stage = STAGE_POD_RECREATION;
-    if (!performer_was_refused(scene))
+    if (!performer_was_refused(scene) && !is_new(scene))
         performer_status_write(scene);
     performer_leave_lost_nodes(scene);
     performer_service_ensure(scene, scene->keeper ? scene->keeper->revision : performer->revision);

@@ -38,8 +38,9 @@
  *             Pending (the pod is gone)           Running (the kubelet restarted it)
  *   all → Terminating
  *
- * Progress is written when it lasts: the first status 3 s after the pod was made, a later stage when it
- * has lasted for 10 s. Whatever else changes is written at once.
+ * Progress is written when it lasts: the first status 3 s after the pod was made, or 30 s after the
+ * Performer was when there is no pod; a later stage when it has lasted for 10 s. Whatever else changes
+ * is written at once.
  */
 #ifndef CONTROLLER_PERFORMER_H
 #define CONTROLLER_PERFORMER_H

@@ -154,6 +154,7 @@ static int connect_to_cluster(struct process *p, struct err *err)
         .is_insecure = p->kube->is_insecure,
         .user_agent = STR("callboard-controller/" CALLBOARD_VERSION),
         .identity = p->kube->identity,
+        .max_connections = (unsigned)p->options->workers,
     };
     p->transport = kube_curl_new(&config, err);
     return p->transport ? 0 : -1;

@@ -66,6 +66,23 @@ static void a_good_start_takes_three_writes_and_one_event(void **state)
     assert_string_equal(world_status(world, "readyTime"), "2026-01-02T03:04:05Z");
 }
 
+static void who_waited_for_its_turn_takes_no_write_more(void **state)
+{
+    struct world *world = *state;
+    world_performer(world, "");
+    world_advance_ms(world, 29000);
+    step(world, "create service, create pod");
+}
+
+static void a_pod_that_cannot_be_made_is_told_of_in_the_end(void **state)
+{
+    struct world *world = *state;
+    world_performer(world, "");
+    world_advance_ms(world, 31000);
+    step(world, "write status, create service, create pod");
+    assert_string_equal(world_status(world, "stage"), "PodCreation");
+}
+
 /* ---- Stages ---- */
 
 static void told_after(struct world *world, int64_t ms)
@@ -696,6 +713,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_good_start_takes_three_writes_and_one_event),
+        TEST(who_waited_for_its_turn_takes_no_write_more),
+        TEST(a_pod_that_cannot_be_made_is_told_of_in_the_end),
         TEST(progress_is_told_when_it_lasts),
         TEST(a_pod_without_an_endpoint_is_not_running),
         TEST(what_cannot_be_scheduled_waits_with_the_reason),
