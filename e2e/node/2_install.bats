@@ -12,21 +12,22 @@ teardown_file() {
 	end_file
 }
 
-# The processes of the webhook's pods, as the kernel sees them.
+# The processes of the pods, as the kernel sees them.
 processes() {
 	local pid
-	for pid in $(webhook_pids); do
+	for pid in $(pids webhook) $(pids controller); do
 		sed -n "s/^\($1\):[[:blank:]]*//p" "/proc/$pid/status"
 	done | sort -u
 }
 
-webhook_pids() {
+# pids webhook|controller
+pids() {
 	local pod
-	for pod in $(webhook_pods); do
+	for pod in $(pods_of "$1"); do
 		in_system get pod "$pod" -o jsonpath='{.metadata.uid}{"\n"}'
 	done | while read -r uid; do
 		grep -lsE "pod$uid/" /proc/[0-9]*/cgroup | while read -r file; do
-			[[ $(tr '\0' ' ' <"${file%cgroup}cmdline") != *"callboard-webhook serve"* ]] || basename "$(dirname "$file")"
+			[[ $(tr '\0' ' ' <"${file%cgroup}cmdline") != *"callboard-$1 serve"* ]] || basename "$(dirname "$file")"
 		done
 	done
 }
@@ -34,7 +35,8 @@ webhook_pids() {
 @test "the manifests are what the apiserver takes, with all components" {
 	kubectl create namespace "$system" --dry-run=client -o yaml | kubectl apply -f -
 	kubectl kustomize manifests/default | kubectl apply --dry-run=server --validate=strict -f -
-	kubectl apply --dry-run=server --validate=strict -f manifests/components/network-policy/webhook.yaml
+	kubectl apply --dry-run=server --validate=strict -f manifests/components/network-policy/webhook.yaml \
+		-f manifests/components/network-policy/controller.yaml
 	kubectl delete namespace "$system"
 }
 
@@ -91,13 +93,14 @@ webhook_pids() {
 
 @test "the processes have no user, no capability and no writable file of the image" {
 	local pid
-	assert_equal 2 "$(webhook_pids | wc -l)"
+	assert_equal 2 "$(pids webhook | wc -l)"
+	assert_equal 2 "$(pids controller | wc -l)"
 	assert_equal "65532	65532	65532	65532" "$(processes Uid)"
 	assert_equal "0000000000000000" "$(processes CapEff)"
 	assert_equal "0000000000000000" "$(processes CapBnd)"
 	assert_equal 1 "$(processes NoNewPrivs)"
 	assert_equal 2 "$(processes Seccomp)"
-	for pid in $(webhook_pids); do
+	for pid in $(pids webhook) $(pids controller); do
 		# The root of its mounts is mounted read-only.
 		awk '$5 == "/" {exit $6 !~ /^ro/}' "/proc/$pid/mountinfo"
 	done
@@ -137,10 +140,10 @@ webhook_pids() {
 
 @test "a replica takes little memory" {
 	local pid rss anon
-	for pid in $(webhook_pids); do
+	for pid in $(pids webhook) $(pids controller); do
 		rss=$(awk '/^VmRSS/ {print $2}' "/proc/$pid/status")
 		anon=$(awk '/^RssAnon/ {print $2}' "/proc/$pid/status")
-		note "VmRSS $rss KiB, RssAnon $anon KiB"
+		note "$(tr '\0' ' ' <"/proc/$pid/cmdline" | cut -d' ' -f1): VmRSS $rss KiB, RssAnon $anon KiB"
 		((rss <= 20 * 1024 && anon <= 6 * 1024))
 	done
 }

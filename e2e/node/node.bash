@@ -7,6 +7,12 @@
 cd "$root" || exit 1
 system=callboard-system
 
+# In place of that in ../lib: the controller is installed, and ends what the file leaves.
+end_file() {
+	kubectl delete performers --all --timeout=120s
+	kubectl delete namespace "$NS" --wait=false
+}
+
 in_system() {
 	kubectl --namespace "$system" "$@"
 }
@@ -23,10 +29,15 @@ webhook_is_ready() {
 	in_system rollout status deployment/callboard-webhook --timeout=90s
 }
 
-webhook_pods() {
-	in_system get pods -l app.kubernetes.io/name=callboard-webhook \
+# pods_of webhook|controller: those that run and do not end.
+pods_of() {
+	in_system get pods -l "app.kubernetes.io/name=callboard-$1" \
 		--field-selector status.phase=Running -o json |
 		jq -r '.items[] | select(.metadata.deletionTimestamp == null) | .metadata.name'
+}
+
+webhook_pods() {
+	pods_of webhook
 }
 
 # pod_metric POD NAME: the value of a metric, which is named with its labels; nothing when there is none.
