@@ -732,6 +732,53 @@ static void a_flow_that_has_started_keeps_its_steps(void **state)
     }
 }
 
+/* Else who may change a flow, and not approve, could put anything behind an approval. */
+static void a_flow_that_was_decided_on_keeps_what_was_decided(void **state)
+{
+    (void)state;
+#define DECIDED(annotations, image)                                                               \
+    "apiVersion: workflow.kube-zen.io/v1alpha1\nkind: JobFlow\nmetadata: {name: f, annotations: " \
+    "{" annotations "}}\nspec:\n  steps:\n  - {name: check, type: Manual}\n"                      \
+    "  - {name: a, dependencies: [check], template: {spec: {template: {spec: {restartPolicy: "    \
+    "Never, containers: [{name: m, image: '" image "'}]}}}}}\n"
+#define YES "approve.workflow.kube-zen.io/check: 'true'"
+#define NO  "approve.workflow.kube-zen.io/check: 'false'"
+    static const struct {
+        const char *name, *before, *after;
+        bool is_refused;
+    } rows[] = {
+        {"changed after the decision", DECIDED(YES, "i:1"), DECIDED(YES, "i:2"), true},
+        {"changed after a rejection", DECIDED(NO, "i:1"), DECIDED(NO, "i:2"), true},
+        {"changed before the decision", DECIDED("", "i:1"), DECIDED("", "i:2"), false},
+        {"decided on together with the change", DECIDED("", "i:1"), DECIDED(YES, "i:2"), false},
+        {"decided on anew", DECIDED(NO, "i:1"), DECIDED(YES, "i:2"), false},
+        {"changed when the decision is withdrawn", DECIDED(YES, "i:1"), DECIDED("", "i:2"), false},
+        {"something that may always change", DECIDED(YES, "i:1"),
+         DECIDED(YES, "i:1") "  executionPolicy: {suspend: true, parallelism: 3}\n", false},
+        {"the policy", DECIDED(YES, "i:1"),
+         DECIDED(YES, "i:1") "  executionPolicy: {concurrencyPolicy: Allow}\n", true},
+        {"something new", DECIDED(YES, "i:1"),
+         DECIDED(YES, "i:1") "  finally: [{name: x, template: " JOB "}]\n", true},
+        {"a label only", DECIDED(YES, "i:1"), DECIDED(YES ", a: b", "i:1"), false},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct judged j;
+        judged_init(&j);
+        struct json *stored = read_yaml(&j.arena, rows[i].before);
+        assert_true(schema_default(jobflow_kind.schema, stored, &j.arena));
+        j.subject.object = read_yaml(&j.arena, rows[i].after);
+        j.subject.before = stored;
+        j.subject.operation = POLICY_UPDATE;
+        judge(&j);
+        const struct err_item *e = j.findings.errors.first;
+        if (j.findings.errors.count != rows[i].is_refused ||
+            (e && !contains(e->message, "the step \"check\" was decided on")))
+            fail_msg("%s: %zu errors: %" PRIstr, rows[i].name, j.findings.errors.count,
+                     STR_ARG(e ? e->message : STR("")));
+        judged_done(&j);
+    }
+}
+
 /* ---- Memory ---- */
 
 static bool judge_all(const struct mem *mem, void *ctx)
@@ -799,6 +846,7 @@ int main(void)
         cmocka_unit_test(ten_cycles_are_named_and_the_rest_counted),
         cmocka_unit_test(a_long_cycle_is_shown_by_its_ends),
         cmocka_unit_test(a_flow_that_has_started_keeps_its_steps),
+        cmocka_unit_test(a_flow_that_was_decided_on_keeps_what_was_decided),
         cmocka_unit_test(every_failing_allocation_is_noticed),
     };
     return cmocka_run_group_tests_name("jobflow", tests, NULL, NULL);

@@ -85,4 +85,7 @@ void flow_check_template(const struct flow *flow, uint32_t step);   /* flow_temp
 /* Of a JobFlowTemplate, after all steps. */
 void flow_check_declared(const struct flow *flow); /* flow_parameters.c */
 
+/* A step of which an UPDATE keeps a decision that was made before, or absent (flow_approval.c). */
+struct str flow_decided_step(const struct policy_object *subject);
+
 #endif

@@ -1,8 +1,8 @@
 /* Approvals of Manual steps: annotations, and who set them. */
 #include "policy/jobflow.h"
 
+#include "policy/flow.h"
 #include "policy/report.h"
-#include "types/jobflow.h"
 
 /* As many as the schema allows any object; together with it, what is done here is bounded. */
 enum { ANNOTATIONS_MAX = SCHEMA_MAX_ENTRIES, SHOWN_MAX = 64 };
@@ -95,6 +95,15 @@ bool jobflow_default(struct policy_object *subject)
 }
 
 /* ---- Checking ---- */
+
+struct str flow_decided_step(const struct policy_object *subject)
+{
+    JSON_EACH (annotation, annotations_of(subject->object)) {
+        if (is_approval(annotation) && is_unchanged(subject, annotation))
+            return step_of(annotation);
+    }
+    return (struct str){NULL, 0};
+}
 
 /* A flow of more steps than it may have is refused whatever is found here. */
 static bool has_manual_step(const struct policy_object *subject, struct str name)

@@ -475,8 +475,14 @@ static bool has_started(const struct json *before)
     return phase.len > 0 && !str_eq(phase, STR("Pending"));
 }
 
+/* Why a flow keeps what it has, and what to do. */
+struct hold {
+    struct str why, cure;
+};
+
 static void refuse_changes(const struct policy_object *subject, struct err_list *errors,
-                           const char *parent, const struct json *before, const struct json *after)
+                           const struct hold *hold, const char *parent, const struct json *before,
+                           const struct json *after)
 {
     JSON_EACH (old, before) {
         const struct json *new = json_get(after, json_key(old));
@@ -485,15 +491,38 @@ static void refuse_changes(const struct policy_object *subject, struct err_list 
             (new &&json_equal(old, new)))
             continue;
         report(errors, subject->object, parent, json_key(old), ERR_FORBIDDEN,
-               "Forbidden: the flow has started; only suspend, suspendMode, parallelism, "
-               "ttlSecondsAfterFinished and activeDeadlineSeconds may change; create another flow");
+               "Forbidden: %" PRIstr "; only suspend, suspendMode, parallelism, "
+               "ttlSecondsAfterFinished and activeDeadlineSeconds may change; %" PRIstr,
+               STR_ARG(hold->why), STR_ARG(hold->cure));
     }
     JSON_EACH (new, after) {
         if (!json_get(before, json_key(new)) && !flow_may_change(json_key(new)) &&
             !flow_is_made(subject, json_key(new)))
             report(errors, subject->object, parent, json_key(new), ERR_FORBIDDEN,
-                   "Forbidden: the flow has started, so this cannot be added; create another flow");
+                   "Forbidden: %" PRIstr ", so this cannot be added; %" PRIstr, STR_ARG(hold->why),
+                   STR_ARG(hold->cure));
     }
+}
+
+/*
+ * Whether the flow is held. A decision holds it as its start does: else somebody who may change flows, and
+ * not approve, could put anything behind an approval. Absent texts without memory.
+ */
+static bool is_held(const struct policy_object *subject, struct hold *ret)
+{
+    *ret = (struct hold){STR("the flow has started"), STR("create another flow")};
+    if (has_started(subject->before))
+        return true;
+    struct str step = flow_decided_step(subject);
+    if (!str_is_set(step))
+        return false;
+    ret->why =
+        arena_printf(subject->arena, "the step \"%" PRIstr "\" was decided on", STR_ARG(step));
+    ret->cure = arena_printf(subject->arena,
+                             "remove the annotation " ANNOTATION_APPROVE "%" PRIstr
+                             ", change the flow and decide anew, or create another flow",
+                             STR_ARG(step));
+    return true;
 }
 
 static void check_changes(const struct policy_object *subject, struct err_list *errors)
@@ -505,10 +534,15 @@ static void check_changes(const struct policy_object *subject, struct err_list *
     const struct json *before = flow_stored_spec(subject);
     errors->out_of_memory = errors->out_of_memory || !before;
     flow_check_expanded(subject, before, errors);
-    if (!has_started(subject->before))
+    struct hold hold;
+    if (!is_held(subject, &hold))
         return;
-    refuse_changes(subject, errors, "spec", before, after);
-    refuse_changes(subject, errors, "spec.executionPolicy",
+    if (!str_is_set(hold.why) || !str_is_set(hold.cure)) {
+        errors->out_of_memory = true;
+        return;
+    }
+    refuse_changes(subject, errors, &hold, "spec", before, after);
+    refuse_changes(subject, errors, &hold, "spec.executionPolicy",
                    json_get(before, STR("executionPolicy")),
                    json_get(after, STR("executionPolicy")));
 }
