@@ -265,6 +265,45 @@ static void misspelt_fields_of_a_template_are_warned_of(void **state)
     }
 }
 
+static void placeholders_that_nobody_replaces_are_warned_of(void **state)
+{
+    (void)state;
+#define STAYS "replaced in template and inputs only"
+    static const struct {
+        const char *spec;
+        struct finding warnings[3];
+    } rows[] = {
+        {"  parameters: [{name: x, value: v1}]\n"
+         "  steps: [{name: a, type: Manual, message: 'Deploy {{parameters.x}} and "
+         "{{parameters.y}}?', "
+         "metadata: {annotations: {a: '${parameters.x}'}}}]\n",
+         {{ERR_INVALID, "spec.steps[0].message", STAYS},
+          {ERR_INVALID, "spec.steps[0].metadata.annotations.a", STAYS}}},
+        {"  parameters: [{name: x, value: v1}]\n"
+         "  steps:\n  - {name: a, outputs: {artifacts: [{name: o, path: /o, s3: {endpoint: e, "
+         "bucket: "
+         "bbb, key: '{{parameters.x}}/o'}}]}, template: " JOB "}\n",
+         {{ERR_INVALID, "spec.steps[0].outputs.artifacts[0].s3.key", STAYS}}},
+        {"  parameters: [{name: x, value: v1}]\n"
+         "  resourceTemplates: {configMapTemplates: [{metadata: {name: c}, data: {a: "
+         "'{{parameters.x}}'}}]}\n"
+         "  steps: [{name: a, type: Manual}]\n",
+         {{ERR_INVALID, "spec.resourceTemplates.configMapTemplates[0].data.a", STAYS}}},
+        {"  steps: [{name: a, type: Manual, message: 'Is ${HOME} in {{ .Values.x }} right?'}]\n",
+         {{0}}},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct judged j;
+        judged_init(&j);
+        struct str text = arena_printf(&j.arena, HEAD "%s", rows[i].spec);
+        j.subject.object = read_yaml(&j.arena, text.ptr);
+        judge(&j);
+        findings_assert(&j.findings.errors, (const struct finding[]){{0}}, rows[i].spec);
+        findings_assert(&j.findings.warnings, rows[i].warnings, rows[i].spec);
+        judged_done(&j);
+    }
+}
+
 /* ---- Conditions, parameters, placeholders ---- */
 
 static void references_are_checked(void **state)
@@ -280,6 +319,11 @@ static void references_are_checked(void **state)
          "  steps:\n  - {name: a, template: " JOB "}\n"
          "  - {name: b, when: \"steps.a.phase == 'Succeeded'\", template: " JOB "}\n",
          "spec.steps[1].when", ERR_INVALID, "column"},
+        {"a condition on a step of finally",
+         "  steps:\n  - {name: a, when: \"steps.x.phase == 'Succeeded'\", template: " JOB "}\n"
+         "  finally:\n  - {name: x, template: " JOB "}\n",
+         "spec.steps[0].when", ERR_INVALID,
+         "\"x\" is a step of finally, which starts when all others"},
         {"finally may look at every step",
          "  steps:\n  - {name: a, template: " JOB "}\n"
          "  finally:\n  - {name: x, when: \"steps.a.phase == 'Failed'\", template: " JOB "}\n",
@@ -836,6 +880,7 @@ int main(void)
         cmocka_unit_test(the_graph_is_checked),
         cmocka_unit_test(the_template_of_each_type_is_checked),
         cmocka_unit_test(misspelt_fields_of_a_template_are_warned_of),
+        cmocka_unit_test(placeholders_that_nobody_replaces_are_warned_of),
         cmocka_unit_test(references_are_checked),
         cmocka_unit_test(paths_into_jobs_are_checked),
         cmocka_unit_test(a_placeholder_may_stand_where_a_text_may),

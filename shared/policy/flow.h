@@ -73,6 +73,8 @@ static inline bool flow_step_is(const struct flow_step *step, const char *type)
 
 /* How `step` may use what `other` gives. */
 enum scope_use flow_use(const struct flow *flow, uint32_t step, uint32_t other);
+/* Why it may not, in words that follow its name. */
+const char *flow_use_error(enum scope_use use);
 
 /* An error at a member of a step, or below: `field` may be NULL for the step itself. */
 void flow_refuse(const struct flow *flow, uint32_t step, const char *field, enum err_reason reason,
@@ -84,6 +86,10 @@ void flow_check_io(const struct flow *flow, uint32_t step);         /* flow_io.c
 void flow_check_template(const struct flow *flow, uint32_t step);   /* flow_template.c */
 /* Of a JobFlowTemplate, after all steps. */
 void flow_check_declared(const struct flow *flow); /* flow_parameters.c */
+
+/* Of texts in which they are left as they are (flow_references.c). */
+void flow_warn_of_placeholders(const struct flow *flow, const struct json *value,
+                               const struct path *path);
 
 /* A step of which an UPDATE keeps a decision that was made before, or absent (flow_approval.c). */
 struct str flow_decided_step(const struct policy_object *subject);

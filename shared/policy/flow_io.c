@@ -35,10 +35,8 @@ static void check_from(const struct flow *flow, uint32_t i, const struct json *a
                      near.ptr ? "\"?" : "");
     } else if (flow_use(flow, i, other) != SCOPE_USABLE) {
         err_list_add(errors, &at, from->line, ERR_INVALID,
-                     "Invalid value: the step \"%" PRIstr
-                     "\" need not have ended before; add it to "
-                     "the dependencies",
-                     STR_ARG(step));
+                     "Invalid value: the step \"%" PRIstr "\" %s", STR_ARG(step),
+                     flow_use_error(flow_use(flow, i, other)));
     } else if (!find_artifact(flow->steps[other], name)) {
         err_list_add(errors, &at, from->line, ERR_NOT_FOUND,
                      "Not found: the step \"%" PRIstr "\" has no artifact \"%" PRIstr

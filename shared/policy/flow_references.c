@@ -196,8 +196,45 @@ static void check_placeholders(const struct flow *flow, uint32_t i, const struct
     struct flow_path storage;
     struct path at = path_field(flow_step_path(flow, i, &storage), str_from_cstr(member));
     /* The walk may change values for others; this visitor does not. */
-    if (!placeholder_walk((struct json *)(uintptr_t)value, &at, &visitor))
-        refuse_at(&check, &at, value, "nested more than 64 levels deep");
+    placeholder_walk((struct json *)(uintptr_t)value, &at, &visitor);
+}
+
+/* ---- Placeholders elsewhere ---- */
+
+static bool visit_unreplaced(void *ctx, const struct path *path, struct json *value,
+                             struct str text, bool is_key)
+{
+    struct placeholder found;
+    struct err err;
+    struct placeholder_reader reader = {.text = text};
+    if (!is_key && placeholder_next(&reader, &found, &err) > 0)
+        err_list_add(
+            ctx, path, value->line, ERR_INVALID,
+            "placeholders are replaced in template and inputs only: the text stays as it is");
+    return true;
+}
+
+void flow_warn_of_placeholders(const struct flow *flow, const struct json *value,
+                               const struct path *path)
+{
+    struct placeholder_visitor visitor = {.ctx = &flow->findings->warnings,
+                                          .visit = visit_unreplaced};
+    /* As above: this visitor changes nothing. */
+    placeholder_walk((struct json *)(uintptr_t)value, path, &visitor);
+}
+
+static void warn_of_placeholders(const struct flow *flow, uint32_t i)
+{
+    static const struct str members[] = {STR_INIT("message"), STR_INIT("metadata"),
+                                         STR_INIT("outputs")};
+    struct flow_path storage;
+    const struct path *step = flow_step_path(flow, i, &storage);
+    for (size_t m = 0; m < sizeof(members) / sizeof(members[0]); m++) {
+        const struct json *found = json_get(flow->nodes[i], members[m]);
+        struct path at = path_field(step, members[m]);
+        if (found)
+            flow_warn_of_placeholders(flow, found, &at);
+    }
 }
 
 /* ---- Parameters ---- */
@@ -229,12 +266,10 @@ static void check_job_of(const struct flow *flow, uint32_t i, struct str step, b
                      "Invalid value: the step \"%" PRIstr "\" is of type %" PRIstr
                      " and has no Job",
                      STR_ARG(step), STR_ARG(flow->steps[other]->type));
-    } else if (other != i && flow_use(flow, i, other) == SCOPE_NOT_BEFORE) {
+    } else if (other != i && flow_use(flow, i, other) != SCOPE_USABLE) {
         err_list_add(errors, at, found->line, ERR_INVALID,
-                     "Invalid value: the step \"%" PRIstr
-                     "\" need not have ended before; add it to "
-                     "the dependencies",
-                     STR_ARG(step));
+                     "Invalid value: the step \"%" PRIstr "\" %s", STR_ARG(step),
+                     flow_use_error(flow_use(flow, i, other)));
     }
 }
 
@@ -340,4 +375,5 @@ void flow_check_references(const struct flow *flow, uint32_t step)
     check_parameters(flow, step);
     check_placeholders(flow, step, flow->steps[step]->template, "template", true);
     check_placeholders(flow, step, json_get(flow->nodes[step], STR("inputs")), "inputs", false);
+    warn_of_placeholders(flow, step);
 }

@@ -123,12 +123,21 @@ enum scope_use flow_use(const struct flow *flow, uint32_t step, uint32_t other)
 {
     if (step == other)
         return SCOPE_ITSELF;
-    if (flow_is_finally(flow, step) && !flow_is_finally(flow, other))
-        return SCOPE_USABLE;
+    if (flow_is_finally(flow, step) != flow_is_finally(flow, other))
+        return flow_is_finally(flow, step) ? SCOPE_USABLE : SCOPE_AFTER;
     /* With cycles the graph is wrong already: no second error about each reference. */
     if (flow->has_cycles || comes_before(flow, step, other))
         return SCOPE_USABLE;
     return SCOPE_NOT_BEFORE;
+}
+
+const char *flow_use_error(enum scope_use use)
+{
+    if (use == SCOPE_ITSELF)
+        return "is the step itself, which has not run yet";
+    if (use == SCOPE_AFTER)
+        return "is a step of finally, which starts when all others have ended";
+    return "need not have ended before; add it to the dependencies";
 }
 
 static void collect(struct flow *flow, const struct schema_list *list, const struct json *nodes)
@@ -369,6 +378,8 @@ static void check_resources(const struct flow *flow, const char *member, const s
     struct path resources = path_field(&spec, STR("resourceTemplates"));
     struct path list_at = path_field(&resources, str_from_cstr(member));
     size_t index = 0;
+    if (list)
+        flow_warn_of_placeholders(flow, list, &list_at);
     JSON_EACH (resource, list) {
         struct path at = path_index(&list_at, index++);
         struct path metadata = path_field(&at, STR("metadata")),

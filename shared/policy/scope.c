@@ -125,6 +125,11 @@ static int check_step(const struct scope *scope, struct scope_ref *ref, struct e
                        "step \"" SHOWN
                        "\" need not have ended when this one starts; add it to the dependencies",
                        SHOWN_ARG(name));
+    case SCOPE_AFTER:
+        return err_set(err, 422,
+                       "step \"" SHOWN
+                       "\" is a step of finally, which starts when all others have ended",
+                       SHOWN_ARG(name));
     case SCOPE_UNKNOWN:
         break;
     }

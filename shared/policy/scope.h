@@ -19,6 +19,7 @@ enum scope_use {
     SCOPE_UNKNOWN,    /* there is no such step */
     SCOPE_ITSELF,     /* it is the step that asks */
     SCOPE_NOT_BEFORE, /* it need not have ended: no ancestor */
+    SCOPE_AFTER,      /* it never has: it starts when all others have ended */
 };
 
 enum scope_kind {
