@@ -105,6 +105,24 @@ assert_decisions() {
 	assert_decisions withdrawn '{}'
 }
 
+@test "nobody can put other steps behind a decision" {
+	create_manual held
+	decide anna held "$approve/check=true"
+	assert_ok
+	run --separate-stderr kubectl --as=olga patch jobflow held --type=json \
+		-p '[{"op": "replace", "path": "/spec/steps/0/template/spec/template/spec/containers/0/image", "value": "evil:v1"}]'
+	assert_refused <<-EOF
+		The JobFlow "held" is invalid: spec.steps: Forbidden: the step "check" was decided on; only suspend, suspendMode, parallelism, ttlSecondsAfterFinished and activeDeadlineSeconds may change; remove the annotation $approve/check, change the flow and decide anew, or create another flow
+	EOF
+	# Who may approve can withdraw the decision together with the change.
+	run kubectl --as=anna patch jobflow held --type=merge \
+		-p '{"metadata":{"annotations":{"'$approve'/check":null}},"spec":{"executionPolicy":{"priority":"high"}}}'
+	assert_ok
+	assert_decisions held '{}'
+	run kubectl --as=olga patch jobflow held --type=merge -p '{"spec":{"executionPolicy":{"priority":"low"}}}'
+	assert_ok
+}
+
 @test "a flow that is created approved needs the verb, also by generateName" {
 	run --separate-stderr kubectl --as=olga create -f - < <(manual born '.metadata.annotations = {"'$approve'/check": "true"}')
 	assert_fails

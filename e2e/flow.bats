@@ -49,6 +49,14 @@ assert_nothing_lost() {
 	((count == 3)) || fail "$count manifests in $compat"
 }
 
+@test "every field of the old definition is in ours, of the same type" {
+	[[ -d $compat ]] || skip "no folder $compat"
+	schema_paths "$compat/old-crd.yaml" >"$BATS_TEST_TMPDIR/old"
+	schema_paths "$root/manifests/crds/jobflows.workflow.kube-zen.io.yaml" >"$BATS_TEST_TMPDIR/ours"
+	(($(wc -l <"$BATS_TEST_TMPDIR/old") > 70)) || fail "the old definition was not read"
+	assert_equal "" "$(comm -23 "$BATS_TEST_TMPDIR/old" "$BATS_TEST_TMPDIR/ours")"
+}
+
 @test "every example is stored with all that it says" {
 	local file count=0
 	for file in "$root"/manifests/examples/jobflow*.yaml; do
@@ -129,6 +137,21 @@ assert_nothing_lost() {
 	run --separate-stderr kubectl apply -f "$BATS_TEST_TMPDIR/flow.json"
 	assert_ok
 	assert_contains "$stderr" 'Warning: spec.steps[0].template.spec.template.spec.containers[0].imagePullPolcy: there is no such field, as far as is known (did you mean "imagePullPolicy"?)'
+}
+
+@test "a template may have a placeholder wherever it has a text" {
+	create_flow open '.spec.parameters = [{name: "memory", value: "1Gi"}, {name: "volume", value: "data"}]
+		| .spec.steps[0].template.spec.template.spec |= (.volumes = [{name: "data", emptyDir: {}}]
+			| .containers[0].resources.limits.memory = "{{parameters.memory}}"
+			| .containers[0].volumeMounts = [{name: "{{parameters.volume}}", mountPath: "/data"}])'
+}
+
+@test "a placeholder that nobody replaces is warned of" {
+	flow literal '.spec.parameters = [{name: "env", value: "prod"}]
+		| .spec.steps += [{name: "check", type: "Manual", message: "Go to {{parameters.env}}?"}]' >"$BATS_TEST_TMPDIR/flow.json"
+	run --separate-stderr kubectl apply -f "$BATS_TEST_TMPDIR/flow.json"
+	assert_ok
+	assert_contains "$stderr" "Warning: spec.steps[1].message: placeholders are replaced in template and inputs only: the text stays as it is"
 }
 
 # ---- What is refused ----

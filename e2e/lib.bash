@@ -269,3 +269,15 @@ eventually() {
 note() {
 	echo "# $*" >&3
 }
+
+# schema_paths FILE: what the schema of a CRD's first version has at its paths, one a line: PATH TYPE.
+schema_paths() {
+	# shellcheck disable=SC2016 # the variables are jq's
+	kubectl create --dry-run=client -o json -f "$1" | jq -r '
+		def walk($path):
+			"\($path) \(.type // if .["x-kubernetes-int-or-string"] then "int-or-string" else "any" end)",
+			(.properties // {} | to_entries[] | .key as $k | .value | walk("\($path).\($k)")),
+			(.items // empty | walk("\($path)[]")),
+			(.additionalProperties // empty | if type == "object" then walk("\($path){}") else empty end);
+		.spec.versions[0].schema.openAPIV3Schema | walk("")' | sort
+}
