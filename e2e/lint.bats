@@ -110,6 +110,21 @@ verdicts() {
 	assert_equal "1 valid, 2 invalid, 0 of other kinds passed over" "$stderr"
 }
 
+@test "what cannot be read is named with its line, too" {
+	run --separate-stderr lint "$BATS_TEST_DIRNAME/testdata/unreadable/unclosed.yaml" missing.yaml
+	assert_equal 2 "$status"
+	assert_equal "$BATS_TEST_DIRNAME/testdata/unreadable/unclosed.yaml:4: line 4, column 5: expected \",\" or \"}\"" "$(head -n 1 <<<"$output")"
+	assert_equal "missing.yaml:0: missing.yaml: No such file or directory" "$(tail -n 1 <<<"$output")"
+	assert_equal "0 valid, 0 invalid, 0 of other kinds passed over, 2 unreadable" "$stderr"
+}
+
+@test "a name with control characters does not reach the terminal" {
+	run --separate-stderr lint - < <(printf '%s\n' "apiVersion: $group" "kind: Performer" 'metadata: {name: "a\e[31m\nb"}' \
+		"spec: {avsAddress: '0x1', image: 'app:v1'}")
+	assert_equal 1 "$status"
+	assert_contains "$output" 'Performer default/a?[31m?b: metadata.name: Invalid value: "a?[31m?b"'
+}
+
 @test "lint reads standard input and many files at once" {
 	run --separate-stderr lint - "$BATS_TEST_DIRNAME"/testdata/good/* < <(performer piped)
 	assert_ok

@@ -309,6 +309,21 @@ static void an_error_lost_for_want_of_memory_leaves_a_sign(void **state)
     test_every_allocation_failing(find_errors, NULL);
 }
 
+static void texts_of_a_list_hold_no_control_characters(void **state)
+{
+    (void)state;
+    struct arena arena;
+    struct err_list list;
+    arena_init(&arena, mem_system(), 1024, 64 * 1024);
+    err_list_init(&list, &arena, 4);
+    struct path metadata = path_field(NULL, STR("metadata"));
+    struct path key = path_field(&metadata, STR("a\x1B[31m\nb\x7F"));
+    err_list_add(&list, &key, 1, ERR_INVALID, "\"%s\" is é\t", "x\r\ny");
+    assert_str_is(list.first->field, "metadata[\"a?[31m?b?\"]");
+    assert_str_is(list.first->message, "\"x??y\" is é?");
+    arena_done(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -327,6 +342,7 @@ int main(void)
         cmocka_unit_test(a_list_keeps_the_order_of_discovery),
         cmocka_unit_test(a_list_counts_what_is_beyond_its_bound),
         cmocka_unit_test(a_long_message_of_a_list_is_cut),
+        cmocka_unit_test(texts_of_a_list_hold_no_control_characters),
         cmocka_unit_test(an_error_lost_for_want_of_memory_leaves_a_sign),
     };
     return cmocka_run_group_tests_name("err", tests, NULL, NULL);

@@ -10,6 +10,7 @@
 #include "json/number.h"
 #include "json/yaml.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define COUNT(rows) (sizeof(rows) / sizeof((rows)[0]))
@@ -129,8 +130,12 @@ static struct str read_limited(struct fixture *f, struct str text, const struct 
             buf_put_char(&buf, '|');
         json_write(&buf, value);
     }
-    if (rc < 0)
+    if (rc < 0) {
         buf_printf(&buf, "%s%d %s", buf_str(&buf).len > 0 ? "|" : "", f->err.code, f->err.message);
+        unsigned line;
+        if (sscanf(f->err.message, "line %u,", &line) == 1)
+            assert_int_equal(f->err.line, line);
+    }
     /* It has come to its end and stays there. */
     assert_int_equal(yaml_reader_next(&reader, &f->arena, &value, &f->err), 0);
     yaml_reader_done(&reader);

@@ -44,14 +44,32 @@ static void print_json_member(const struct lint *lint, const char *name, struct 
     buf_done(&buf);
 }
 
+/* The name of an object may hold anything as long as nobody has refused it. */
+static void print_name(const struct lint *lint, struct str name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        bool is_control = (unsigned char)name.ptr[i] < ' ' || name.ptr[i] == 0x7F;
+        fputc(is_control ? '?' : name.ptr[i], lint->report);
+    }
+}
+
+static void print_subject(const struct lint *lint, const struct subject *subject)
+{
+    print_name(lint, subject->kind);
+    fputc(' ', lint->report);
+    print_name(lint, subject->namespace);
+    fputc('/', lint->report);
+    print_name(lint, subject->name);
+    fputs(": ", lint->report);
+}
+
 static void print_finding(struct lint *lint, const struct subject *subject, uint32_t line,
                           bool is_error, struct str field, const char *reason, struct str message)
 {
     if (!lint->is_json) {
         fprintf(lint->report, "%s:%u: ", lint->file, line);
         if (subject)
-            fprintf(lint->report, "%" PRIstr " %" PRIstr "/%" PRIstr ": ", STR_ARG(subject->kind),
-                    STR_ARG(subject->namespace), STR_ARG(subject->name));
+            print_subject(lint, subject);
         fprintf(lint->report, "%s%" PRIstr "%s%" PRIstr "\n",
                 is_error ? "" : "warning: ", STR_ARG(field), field.len ? ": " : "",
                 STR_ARG(message));
@@ -106,7 +124,7 @@ static void print_mutated(struct lint *lint, const struct json *object)
 static void cannot_read(struct lint *lint, const struct err *err)
 {
     lint->unreadable++;
-    print_finding(lint, NULL, 0, true, STR(""), err_reason_name(err->reason),
+    print_finding(lint, NULL, err->line, true, STR(""), err_reason_name(err->reason),
                   str_from_cstr(err->message));
 }
 

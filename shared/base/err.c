@@ -106,6 +106,15 @@ static void print_level(const struct path *path, struct buf *buf)
         print_key(path->name, buf);
 }
 
+/* For whoever prints lines, and for warnings, which the apiserver drops for one such character (HTTP headers). */
+static void hide_controls(char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if ((unsigned char)text[i] < ' ' || text[i] == 0x7F)
+            text[i] = '?';
+    }
+}
+
 struct str path_print(const struct path *path, struct arena *arena)
 {
     if (!path)
@@ -113,6 +122,7 @@ struct str path_print(const struct path *path, struct arena *arena)
     struct buf buf;
     buf_init(&buf, arena_mem(arena), PATH_MAX_BYTES);
     print_level(path, &buf);
+    hide_controls(buf.ptr, buf.len);
     return buf_failed(&buf) ? (struct str){NULL, 0} : buf_str(&buf);
 }
 
@@ -152,6 +162,7 @@ void err_list_add(struct err_list *list, const struct path *path, uint32_t line,
     va_start(args, fmt);
     format_message(message, sizeof(message), fmt, args);
     va_end(args);
+    hide_controls(message, strlen(message));
     err_list_add_text(list, path_print(path, list->arena), line, reason,
                       arena_copy(list->arena, str_from_cstr(message)));
 }

@@ -37,6 +37,7 @@ enum { ERR_FIELD_MAX = 192, ERR_MESSAGE_MAX = 512 };
 struct err {
     int code; /* HTTP status */
     enum err_reason reason;
+    uint32_t line; /* in a text that could not be read, from 1; 0 when it is about something else */
     char field[ERR_FIELD_MAX];     /* "spec.config.grpcPort", or "" */
     char message[ERR_MESSAGE_MAX]; /* cut with "…" when longer */
 };
@@ -80,7 +81,8 @@ struct err_item {
     struct str message;
 };
 
-/* All that is wrong with an object, in the order of discovery. Items live in `arena`. */
+/* All that is wrong with an object, in the order of discovery. Items live in `arena`. Their texts hold names
+ * that users chose, but no control characters: for each there is a '?'. */
 struct err_list {
     struct arena *arena;
     struct err_item *first;

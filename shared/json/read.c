@@ -48,8 +48,10 @@ static int fail_at(struct reader *r, const char *at, int code, const char *fmt, 
     int n = vsnprintf(what, sizeof(what), fmt, args);
     va_end(args);
     /* A text that was cut here is cut again, with a mark, in err_set(). */
-    return err_set(r->err, code, "line %u, column %zu: %s", r->line,
-                   (size_t)(at - r->line_start) + 1, n < 0 ? "" : what);
+    err_set(r->err, code, "line %u, column %zu: %s", r->line, (size_t)(at - r->line_start) + 1,
+            n < 0 ? "" : what);
+    r->err->line = r->line;
+    return -1;
 }
 
 /* Raises an error because of the byte `at`, or because the text ends there. */

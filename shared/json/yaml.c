@@ -54,8 +54,10 @@ static int fail_at(struct builder *b, yaml_mark_t mark, int code, const char *fm
     va_start(args, fmt);
     int n = vsnprintf(what, sizeof(what), fmt, args);
     va_end(args);
-    return err_set(b->err, code, "line %zu, column %zu: %s", b->reader->source.line + mark.line,
-                   mark.column + 1, n < 0 ? "" : what);
+    size_t line = b->reader->source.line + mark.line;
+    err_set(b->err, code, "line %zu, column %zu: %s", line, mark.column + 1, n < 0 ? "" : what);
+    b->err->line = (uint32_t)line;
+    return -1;
 }
 
 static int fail_memory(struct builder *b)
