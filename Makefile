@@ -239,8 +239,8 @@ fuzz: build/fuzz/fuzz_$(FUZZ) ## fuzzes one target: FUZZ=name SECONDS=n
 #
 # Figures are printed, never asserted: machines differ.
 
-.PHONY: bench bench-lint bench-webhook bench-controller-memory
-bench: bench-lint bench-webhook bench-controller-memory ## all benchmarks
+.PHONY: bench bench-lint bench-webhook bench-controller bench-controller-memory
+bench: bench-lint bench-webhook bench-controller bench-controller-memory ## all benchmarks
 
 FLOW_TIME := build/release/flow-time
 $(FLOW_TIME): build/release/hack/flow-time/main.o build/release/libcore.a
@@ -256,6 +256,12 @@ ROUNDS ?= 5
 
 bench-webhook: all ## callboard-webhook beside a webhook in Go: REQUESTS=n ROUNDS=n
 	@hack/bench/webhook -requests $(REQUESTS) -rounds $(ROUNDS)
+
+# Bare pods and Performers take turns so often.
+TURNS ?= 3
+
+bench-controller: all ## Performers beside bare pods on a control plane: PERFORMERS=n NODES=n TURNS=n
+	@PERFORMERS="$(PERFORMERS)" NODES="$(NODES)" TURNS="$(TURNS)" hack/bench/controller
 
 bench-controller-memory: all build/release/unit/sim/apiserver ## the controller over many Performers: CYCLES=n
 	@CYCLES="$(CYCLES)" hack/bench/controller-memory
@@ -311,7 +317,7 @@ deps: ## installs what building and testing need (Debian 12)
 	@hack/deps
 
 .PHONY: demo demo-down
-demo: ## from a bare machine to objects that are stored and refused (the README's first command)
+demo: ## from a bare machine to a Performer that runs and objects that are refused (the README's first command)
 	@hack/demo up
 demo-down: ## ends the demo
 	@hack/demo down

@@ -1,0 +1,302 @@
+// Command many creates a number of Performers, or as many bare pods with a Service each, and waits until all
+// of them serve: a Performer is Running and ready; a pod is Ready and its Service leads to it. It prints how
+// long that took, in seconds since the first request, as JSON. What it made stays there.
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+)
+
+// kubeconfig is what `kubectl config view --raw --minify --flatten -o json` prints.
+type kubeconfig struct {
+	Clusters []struct {
+		Cluster struct {
+			Server string `json:"server"`
+			CA     []byte `json:"certificate-authority-data"`
+		} `json:"cluster"`
+	} `json:"clusters"`
+	Users []struct {
+		User struct {
+			Certificate []byte `json:"client-certificate-data"`
+			Key         []byte `json:"client-key-data"`
+		} `json:"user"`
+	} `json:"users"`
+}
+
+type client struct {
+	http      *http.Client
+	server    string
+	namespace string
+}
+
+func newClient(file, namespace string) (*client, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	var config kubeconfig
+	if err := json.Unmarshal(text, &config); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	if len(config.Clusters) != 1 || len(config.Users) != 1 {
+		return nil, fmt.Errorf("%s: want one cluster and one user", file)
+	}
+	trust := &tls.Config{RootCAs: x509.NewCertPool()}
+	trust.RootCAs.AppendCertsFromPEM(config.Clusters[0].Cluster.CA)
+	pair, err := tls.X509KeyPair(config.Users[0].User.Certificate, config.Users[0].User.Key)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	trust.Certificates = []tls.Certificate{pair}
+	transport := &http.Transport{TLSClientConfig: trust, ForceAttemptHTTP2: true}
+	return &client{&http.Client{Transport: transport}, config.Clusters[0].Cluster.Server, namespace}, nil
+}
+
+// resource is where objects of a kind are.
+type resource struct{ api, plural string }
+
+var (
+	performers = resource{"/apis/hourglass.eigenlayer.io/v1alpha1", "performers"}
+	pods       = resource{"/api/v1", "pods"}
+	services   = resource{"/api/v1", "services"}
+	slices     = resource{"/apis/discovery.k8s.io/v1", "endpointslices"}
+)
+
+func (c *client) url(r resource) string {
+	return c.server + r.api + "/namespaces/" + c.namespace + "/" + r.plural
+}
+
+type object map[string]any
+
+func (c *client) create(r resource, body object) error {
+	text, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	response, err := c.http.Post(c.url(r), "application/json", bytes.NewReader(text))
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	if err != nil {
+		return err
+	}
+	if response.StatusCode != http.StatusCreated {
+		return fmt.Errorf("creating %s: %d %s", r.plural, response.StatusCode, answer)
+	}
+	return nil
+}
+
+// seen is what is read of the objects of all kinds.
+type seen struct {
+	Metadata struct {
+		Name string `json:"name"`
+	} `json:"metadata"`
+	Status struct {
+		Phase      string `json:"phase"`
+		Ready      bool   `json:"ready"`
+		Conditions []struct {
+			Type   string `json:"type"`
+			Status string `json:"status"`
+		} `json:"conditions"`
+	} `json:"status"`
+	Endpoints []struct {
+		Conditions struct {
+			Ready bool `json:"ready"`
+		} `json:"conditions"`
+	} `json:"endpoints"`
+}
+
+func performerServes(o *seen) bool { return o.Status.Phase == "Running" && o.Status.Ready }
+
+func podServes(o *seen) bool {
+	for _, condition := range o.Status.Conditions {
+		if condition.Type == "Ready" {
+			return condition.Status == "True"
+		}
+	}
+	return false
+}
+
+func sliceServes(o *seen) bool {
+	for _, endpoint := range o.Endpoints {
+		if endpoint.Conditions.Ready {
+			return true
+		}
+	}
+	return false
+}
+
+// watch returns once `count` objects are as `serves` wants them.
+func (c *client) watch(ctx context.Context, r resource, count int, serves func(*seen) bool) error {
+	request, err := http.NewRequestWithContext(ctx, "GET", c.url(r)+"?watch=1", nil)
+	if err != nil {
+		return err
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	done := map[string]bool{}
+	decoder := json.NewDecoder(response.Body)
+	for len(done) < count {
+		var event struct {
+			Type   string `json:"type"`
+			Object seen   `json:"object"`
+		}
+		if err := decoder.Decode(&event); err != nil {
+			return fmt.Errorf("watching %s, %d of %d serve: %w", r.plural, len(done), count, err)
+		}
+		name := event.Object.Metadata.Name
+		if event.Type != "DELETED" && serves(&event.Object) {
+			done[name] = true
+		} else {
+			delete(done, name)
+		}
+	}
+	return nil
+}
+
+const image = "registry.example/app:v1"
+
+func performer(name string) []object {
+	return []object{{
+		"apiVersion": "hourglass.eigenlayer.io/v1alpha1", "kind": "Performer",
+		"metadata": object{"name": name},
+		"spec": object{
+			"avsAddress": "0x1", "image": image,
+			"config":    object{"environment": object{"MODE": "bench"}},
+			"resources": object{"limits": object{"memory": "64Mi"}},
+		},
+	}}
+}
+
+// bare is what the controller makes of the Performer above, without it.
+func bare(name string) []object {
+	labels := object{"app": "bare", "bare": name}
+	probe := object{"grpc": object{"port": 9090}}
+	return []object{{
+		"apiVersion": "v1", "kind": "Pod",
+		"metadata": object{"name": name, "labels": labels},
+		"spec": object{"containers": []object{{
+			"name": "main", "image": image,
+			"env":            []object{{"name": "MODE", "value": "bench"}},
+			"ports":          []object{{"name": "grpc", "containerPort": 9090}},
+			"resources":      object{"limits": object{"memory": "64Mi"}},
+			"readinessProbe": probe, "livenessProbe": probe,
+		}}},
+	}, {
+		"apiVersion": "v1", "kind": "Service",
+		"metadata": object{"name": name, "labels": labels},
+		"spec": object{
+			"selector": object{"bare": name},
+			"ports":    []object{{"name": "grpc", "port": 9090, "targetPort": 9090}},
+		},
+	}}
+}
+
+// createAll sends them, as many requests at once as there are connections.
+func (c *client) createAll(count, connections int, objects func(name string) []object) error {
+	names := make(chan string, count)
+	for i := range count {
+		names <- fmt.Sprintf("many-%d", i)
+	}
+	close(names)
+	failures := make(chan error, connections)
+	var wait sync.WaitGroup
+	for range connections {
+		wait.Add(1)
+		go func() {
+			defer wait.Done()
+			for name := range names {
+				for _, o := range objects(name) {
+					if err := c.create(resourceOf(o), o); err != nil {
+						failures <- err
+						return
+					}
+				}
+			}
+		}()
+	}
+	wait.Wait()
+	close(failures)
+	return <-failures
+}
+
+func resourceOf(o object) resource {
+	switch o["kind"] {
+	case "Performer":
+		return performers
+	case "Pod":
+		return pods
+	default:
+		return services
+	}
+}
+
+// result is what is printed.
+type result struct {
+	Count          int     `json:"count"`
+	CreatedSeconds float64 `json:"createdSeconds"`
+	ServingSeconds float64 `json:"servingSeconds"`
+}
+
+func run(c *client, what string, count, connections int, timeout time.Duration) (*result, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	wanted := map[resource]func(*seen) bool{performers: performerServes}
+	objects := performer
+	if what == "pods" {
+		wanted = map[resource]func(*seen) bool{pods: podServes, slices: sliceServes}
+		objects = bare
+	}
+	failures := make(chan error, len(wanted))
+	for r, serves := range wanted {
+		go func() { failures <- c.watch(ctx, r, count, serves) }()
+	}
+	start := time.Now()
+	if err := c.createAll(count, connections, objects); err != nil {
+		return nil, err
+	}
+	created := time.Since(start)
+	for range wanted {
+		if err := <-failures; err != nil {
+			return nil, err
+		}
+	}
+	return &result{count, created.Seconds(), time.Since(start).Seconds()}, nil
+}
+
+func main() {
+	file := flag.String("kubeconfig", "", "what `kubectl config view --raw --minify --flatten -o json` prints")
+	namespace := flag.String("namespace", "default", "where")
+	what := flag.String("what", "performers", "performers, or pods: with a Service each")
+	count := flag.Int("count", 500, "how many")
+	connections := flag.Int("connections", 16, "requests at once")
+	timeout := flag.Duration("timeout", 10*time.Minute, "for all")
+	flag.Parse()
+	c, err := newClient(*file, *namespace)
+	if err == nil {
+		var r *result
+		if r, err = run(c, *what, *count, *connections, *timeout); err == nil {
+			err = json.NewEncoder(os.Stdout).Encode(r)
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "many:", err)
+		os.Exit(1)
+	}
+}
