@@ -97,27 +97,6 @@ static void tend(struct scene *scene)
     retire_keeper(scene);
 }
 
-/* Another pod must be gone first. */
-static void make_room(struct scene *scene)
-{
-    performer_status_begin(scene);
-    performer_status_progress(scene, STAGE_CREATING, scene->now.wall_ns);
-    if (scene->status.phase == PHASE_UPGRADING)
-        scene->status.stage = STAGE_UPGRADING;
-    scene->status.is_progress = false;
-    performer_status_write(scene);
-    performer_leave_lost_nodes(scene);
-    delete_others(scene);
-}
-
-static void report_unknown_hardware(struct scene *scene, struct str problem)
-{
-    performer_status_set(scene, CONDITION_HARDWARE_VALIDATED, TRUTH_FALSE, REASON_HARDWARE_UNKNOWN,
-                         problem);
-    performer_status_problem(scene, PHASE_FAILED, STAGE_FAILED, REASON_HARDWARE_UNKNOWN, problem);
-    performer_status_write(scene);
-}
-
 /* No pod is made: the one of before the upgrade, when there is one, is to be reached all the same. */
 static void keep_serving(struct scene *scene)
 {
@@ -135,6 +114,35 @@ static bool is_new(const struct scene *scene)
     return performer->phase == PHASE_NONE && age_ns >= 0 && age_ns < NEW_NS;
 }
 
+static void report_unknown_hardware(struct scene *scene, struct str problem)
+{
+    performer_keep_what_serves(scene);
+    performer_status_begin(scene);
+    performer_status_set(scene, CONDITION_HARDWARE_VALIDATED, TRUTH_FALSE, REASON_HARDWARE_UNKNOWN,
+                         problem);
+    performer_status_problem(scene, PHASE_FAILED, STAGE_FAILED, REASON_HARDWARE_UNKNOWN, problem);
+    performer_status_write(scene);
+    keep_serving(scene);
+}
+
+/* Another pod must be gone first. */
+static void make_room(struct scene *scene)
+{
+    struct str problem;
+    if (!performer_pod_manifest(scene, &problem)) {
+        report_unknown_hardware(scene, problem);
+        return;
+    }
+    performer_status_begin(scene);
+    performer_status_progress(scene, STAGE_CREATING, scene->now.wall_ns);
+    if (scene->status.phase == PHASE_UPGRADING)
+        scene->status.stage = STAGE_UPGRADING;
+    scene->status.is_progress = false;
+    performer_status_write(scene);
+    performer_leave_lost_nodes(scene);
+    delete_others(scene);
+}
+
 /* Nothing is in the way of the pod. */
 static void start(struct scene *scene)
 {
@@ -148,7 +156,6 @@ static void start(struct scene *scene)
     }
     if (!pod) {
         report_unknown_hardware(scene, problem);
-        keep_serving(scene);
         return;
     }
     performer_status_progress(

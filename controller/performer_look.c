@@ -206,7 +206,7 @@ static void find_current(struct scene *scene)
 
 static bool may_be_kept(const struct scene *scene, const struct performer_pod *pod)
 {
-    return scene->performer->is_blue_green && pod->is_ready && !pod->stored.is_deleting &&
+    return pod->is_ready && !pod->stored.is_deleting &&
            pod->revision != scene->performer->revision && is_true_to_name(scene, pod);
 }
 
@@ -220,6 +220,16 @@ static bool is_better(const struct scene *scene, const struct performer_pod *a,
     return a->created_ns > b->created_ns;
 }
 
+void performer_keep_what_serves(struct scene *scene)
+{
+    for (const struct performer_pod *pod = performer_first_pod(scene); pod;
+         pod = performer_next_pod(scene, pod)) {
+        if (pod != scene->current && !performer_is_lost(scene, pod) && may_be_kept(scene, pod) &&
+            (!scene->keeper || is_better(scene, pod, scene->keeper)))
+            scene->keeper = pod;
+    }
+}
+
 static void sort_pods(struct scene *scene)
 {
     size_t others = 0;
@@ -229,9 +239,9 @@ static void sort_pods(struct scene *scene)
         if (pod == scene->current || performer_is_lost(scene, pod))
             continue;
         others++;
-        if (may_be_kept(scene, pod) && (!scene->keeper || is_better(scene, pod, scene->keeper)))
-            scene->keeper = pod;
     }
+    if (scene->performer->is_blue_green)
+        performer_keep_what_serves(scene);
     scene->in_the_way = others - (scene->keeper ? 1 : 0);
 }
 

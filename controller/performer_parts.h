@@ -239,7 +239,7 @@ struct scene {
     int64_t attempt;
     struct str pod_name;                 /* of the pod that should be */
     const struct performer_pod *current; /* that pod, when it is there and is to stay */
-    const struct performer_pod *keeper;  /* of another revision, kept while it serves (BlueGreen) */
+    const struct performer_pod *keeper;  /* of another revision, kept while it serves */
     size_t in_the_way;                   /* pods that must be gone before another is made */
 
     struct performer_status status;
@@ -259,6 +259,8 @@ bool performer_scene(struct scene *ret, const struct performer_controller *contr
 
 /* performer_look.c: what is there. */
 void performer_look(struct scene *scene);
+/* Nothing can take the place of what serves: it is kept, whatever the strategy. */
+void performer_keep_what_serves(struct scene *scene);
 enum node_state performer_node_state(const struct scene *scene, const struct performer_pod *pod);
 bool performer_node_is_gone(const struct scene *scene, const struct performer_pod *pod);
 /* Another pod takes over from it. */

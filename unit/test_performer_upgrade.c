@@ -94,6 +94,27 @@ static void recreate_ends_the_old_pod_before_it_makes_the_new_one(void **state)
     assert_int_equal(world->peak_running, 1);
 }
 
+/* The catalog of the webhook may be newer than ours for a minute. */
+static void recreate_ends_nothing_for_a_pod_that_the_catalog_cannot_place(void **state)
+{
+    struct world *world = *state;
+    struct str old = start(world, "");
+    change_spec(world, "\"hardwareRequirements\":{\"gpuType\":\"nvidia-x\",\"gpuCount\":1}");
+    step(world, "write status");
+    assert_status(world, "Upgrading", "Failed", "true");
+    assert_string_equal(world_condition(world, "Ready", "reason"), "HardwareUnknown");
+    assert_string_equal(world_status(world, "podName"), old.ptr);
+    step(world, "");
+    world_delete(world, &kube_services, STR("performer-solo"));
+    world_settle(world);
+    assert_string_equal(world_status(world, "ready"), "true");
+    change_spec(world, "\"hardwareRequirements\":{\"gpuType\":\"nvidia-a100\",\"gpuCount\":1}");
+    step(world, "write status, delete old pod"); /* now it can */
+    world_remove(world, &kube_pods, old);
+    step(world, "switch service, create pod");
+    assert_int_equal(world->peak_running, 1);
+}
+
 static void a_change_beside_the_pod_restarts_nothing(void **state)
 {
     struct world *world = *state;
@@ -562,6 +583,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(recreate_ends_the_old_pod_before_it_makes_the_new_one),
+        TEST(recreate_ends_nothing_for_a_pod_that_the_catalog_cannot_place),
         TEST(a_change_beside_the_pod_restarts_nothing),
         TEST(every_change_of_the_pod_is_an_upgrade),
         TEST(a_failed_upgrade_is_mended_by_the_next),
