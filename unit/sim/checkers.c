@@ -519,10 +519,11 @@ void sim_check_write(struct sim_checkers *checkers, const struct sim_event *even
         learn_child(checkers, event->before);
     if (!checkers->network->writer || resource == &kube_leases)
         return;
+    const struct kube_request *writing = checkers->network->writing;
     sim_tracef(checkers->world, "%s writes version %llu: %s %" PRIstr " %" PRIstr,
                checkers->network->writer->identity, (unsigned long long)event->version,
-               checkers->network->writing->method, STR_ARG(checkers->network->writing->target),
-               STR_ARG(checkers->network->writing->body));
+               writing->method, STR_ARG(writing->target),
+               STR_ARG(str_sub(writing->body, 0, SIM_TRACE_LINE_MAX)));
     check_leader(checkers, event->after);
     count_write(checkers, event->after);
     if (!checkers->judges_performers)

@@ -82,8 +82,9 @@ static bool is_settled(struct sim *sim, char *why, size_t size)
 /* What the metrics say of everybody, now and then. */
 static void check(struct sim *sim)
 {
-    if (sim->network.requests % 512 != 0)
+    if (sim->network.requests < sim->metrics_due)
         return;
+    sim->metrics_due = sim->network.requests + 512;
     for (unsigned i = 0; i < sim->config.target->processes; i++) {
         struct controlling *program = sim->processes[i].state;
         struct buf text;

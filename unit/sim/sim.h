@@ -67,6 +67,7 @@ struct sim {
     bool is_calm;
     int64_t calm_ns;         /* when it began */
     unsigned crash_at_write; /* per 1,000 writes */
+    uint64_t metrics_due;    /* after so many requests they are looked at */
     struct sim_plant_state *plant;
 };
 
