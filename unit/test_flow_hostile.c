@@ -6,6 +6,7 @@
 #include "policy/flow.h"
 #include "policy/policy.h"
 #include "types/jobflow.h"
+#include "unit/fixed_templates.h"
 #include "unit/support.h"
 
 #include <stdio.h>
@@ -59,6 +60,13 @@ static void put_parameters(struct buf *out)
                      "\"restartPolicy\":\"Never\"," CONTAINERS ",\"args\":["));
     put_each(out, 1000, "\"# {{parameters.p49999}} {{parameters.p49999}}\"", ",");
     buf_put(out, STR("]}]}}}}}]"));
+}
+
+static void put_values(struct buf *out)
+{
+    buf_put(out, STR("\"templateRef\":{\"name\":\"etl\"},\"parameters\":["));
+    put_each(out, 100000, "{\"name\":\"p#\",\"value\":\"\"}", ",");
+    buf_put(out, STR("]"));
 }
 
 static void put_artifacts(struct buf *out)
@@ -143,7 +151,12 @@ static void judge(void (*put)(struct buf *out), struct policy_findings *ret, str
     };
     if (!subject.object)
         fail_msg("%s", err.message);
+    struct template_source templates = fixed_templates(fixed_read(arena, STR(FIXED_TEMPLATE)));
+    struct template_answer answer;
+    subject.templates = &templates;
+    subject.namespace = STR("ns");
     policy_findings_init(ret, arena);
+    assert_int_equal(policy_expand(&subject, ret, &answer), POLICY_EXPANDED);
     assert_true(policy_default(&subject));
     policy_validate(&subject, ret);
     assert_false(ret->errors.out_of_memory || ret->warnings.out_of_memory);
@@ -162,6 +175,7 @@ static void a_flow_that_is_made_to_take_long_is_judged_like_others(void **state)
         {"unknown dependencies, each nearly a step", put_dependencies, 64, 99936, 0},
         {"unknown placeholders, each nearly a parameter", put_placeholders, 64, 99936, 0},
         {"more parameters than there may be", put_parameters, 1, 0, 0},
+        {"more values than a template can have parameters", put_values, 1, 0, 0},
         {"more artifacts than there may be", put_artifacts, 1, 0, 0},
         {"more claims than there may be", put_claims, 1, 0, 0},
         {"mounts of the last volume", put_mounts, 0, 0, 0},

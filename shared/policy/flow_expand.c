@@ -150,10 +150,17 @@ static void require_value(struct expansion *x, const struct json *declared)
                  text.len ? ": " : "", STR_ARG(text));
 }
 
+/* Whether what a flow gives may be compared with what there is, entry by entry. The schema, which is asked
+ * later, has the words for what is wrong. */
+static bool is_sound_list(const struct json *values)
+{
+    return !values || (values->type == JSON_ARRAY && values->len <= JOBFLOW_PARAMETERS_MAX);
+}
+
 static void check_parameters(struct expansion *x)
 {
     const struct json *values = given(x->spec, STR("parameters"));
-    if (values && values->type != JSON_ARRAY) {
+    if (!is_sound_list(values)) {
         x->failed = true;
         return;
     }
@@ -349,9 +356,9 @@ static bool restore_parameters(struct expansion *x)
 {
     const struct json *values = given(x->spec, STR("parameters"));
     const struct json *stored = given(x->from, STR("parameters"));
-    bool is_sound = !values || values->type == JSON_ARRAY;
+    bool is_sound = is_sound_list(values);
     size_t index = 0;
-    JSON_EACH (entry, values) {
+    JSON_EACH (entry, is_sound ? values : NULL) {
         is_sound = check_stored_value(x, index++, entry) && is_sound;
     }
     return !is_sound || !stored || put(x, x->spec, STR("parameters"), stored);

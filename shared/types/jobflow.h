@@ -12,6 +12,7 @@
 
 enum {
     JOBFLOW_STEPS_MAX = 2000,
+    JOBFLOW_PARAMETERS_MAX = 256,         /* of a flow, and of a template */
     JOBFLOW_TIMEOUT_MAX = 30 * 24 * 3600, /* seconds */
 };
 
