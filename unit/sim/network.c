@@ -202,7 +202,11 @@ static void end(struct kube_exchange *exchange, enum kube_failure failure, int s
 /* The process has lost interest; the request may be on its way still. */
 static void detach(struct kube_exchange *exchange)
 {
+    struct timers *timers = &exchange->network->world->timers;
     exchange->transport = NULL;
+    timers_cancel(timers, &exchange->progress);
+    timers_cancel(timers, &exchange->timeout);
+    timers_cancel(timers, &exchange->silence);
     if (!timer_is_set(&exchange->arrive))
         exchange_free(exchange);
 }

@@ -40,7 +40,9 @@ struct totals {
     uint64_t next; /* seed */
     uint64_t done;
     uint64_t failed;
-    uint64_t first_failed; /* the lowest seed */
+    uint64_t first_failed; /* the lowest seed, and why */
+    char first_why[1200];
+    uint64_t running[JOBS_MAX]; /* what each worker has in hand: it may crash */
     uint64_t faults[SIM_FAULTS];
     uint64_t requests, writes, starts;
     int64_t simulated_ns, settled_peak_ns;
@@ -79,6 +81,17 @@ static int run_one(const struct options *options, const struct sim_target *targe
 
 /* ---- Many ---- */
 
+static void note_failure(struct totals *totals, uint64_t seed, const char *checker,
+                         const char *violation)
+{
+    if (totals->failed++ == 0 || seed < totals->first_failed) {
+        totals->first_failed = seed;
+        snprintf(totals->first_why, sizeof(totals->first_why), "%s: %s", checker, violation);
+    }
+    printf("# seed %llu violates \"%s\": %s\n", (unsigned long long)seed, checker, violation);
+    fflush(stdout);
+}
+
 static void add(struct totals *totals, const struct sim_result *result, uint64_t seed)
 {
     __atomic_add_fetch(&totals->done, 1, __ATOMIC_RELAXED);
@@ -93,20 +106,17 @@ static void add(struct totals *totals, const struct sim_result *result, uint64_t
         totals->settled_peak_ns = result->settled_ns;
     if (!result->checker)
         return;
-    if (totals->failed++ == 0 || seed < totals->first_failed)
-        totals->first_failed = seed;
-    printf("# %s: seed %llu violates \"%s\": %s\n", "simulator", (unsigned long long)seed,
-           result->checker, result->violation);
-    fflush(stdout);
+    note_failure(totals, seed, result->checker, result->violation);
 }
 
 static void work(struct totals *totals, const struct options *options,
-                 const struct sim_target *target)
+                 const struct sim_target *target, uint64_t *running)
 {
     for (;;) {
         uint64_t seed = __atomic_fetch_add(&totals->next, 1, __ATOMIC_RELAXED);
         if (seed >= options->from + options->seeds || totals->failed >= options->failures)
             return;
+        *running = seed;
         struct sim_config config = {.target = target, .seed = seed, .plant = options->plant};
         struct sim_result result;
         sim_run(&config, &result);
@@ -123,33 +133,38 @@ static struct totals *share_totals(uint64_t from)
     return totals;
 }
 
-/* False when a worker crashed. */
-static bool run_workers(struct totals *totals, const struct options *options,
+/* What becomes of a worker; a crash is its seed's failure. */
+static void await_worker(struct totals *totals, pid_t child, uint64_t seed)
+{
+    int status = 0;
+    bool is_over = waitpid(child, &status, 0) == child;
+    sim_require(is_over);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        note_failure(totals, seed, "crash", WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : "");
+}
+
+static void run_workers(struct totals *totals, const struct options *options,
                         const struct sim_target *target)
 {
-    bool is_whole = true;
+    pid_t children[JOBS_MAX];
     fflush(stdout);
     for (unsigned i = 0; i < options->jobs; i++) {
-        pid_t child = fork();
-        sim_require(child >= 0);
-        if (child == 0) {
-            work(totals, options, target);
+        children[i] = fork();
+        sim_require(children[i] >= 0);
+        if (children[i] == 0) {
+            work(totals, options, target, &totals->running[i]);
             fflush(stdout);
             _exit(0);
         }
     }
-    for (unsigned i = 0; i < options->jobs; i++) {
-        int status = 0;
-        pid_t child = wait(&status);
-        is_whole = is_whole && child > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
-    }
-    return is_whole;
+    for (unsigned i = 0; i < options->jobs; i++)
+        await_worker(totals, children[i], totals->running[i]);
 }
 
 static int run_many(const struct options *options, const struct sim_target *target)
 {
     struct totals *totals = share_totals(options->from);
-    bool is_whole = run_workers(totals, options, target);
+    run_workers(totals, options, target);
     print_faults(totals->faults);
     printf("# %s: %llu seeds, %lld h simulated, %llu requests, %llu writes, %llu starts of "
            "processes, settled at most %lld s after the faults\n",
@@ -157,14 +172,12 @@ static int run_many(const struct options *options, const struct sim_target *targ
            (long long)(totals->simulated_ns / SIM_SEC / 3600), (unsigned long long)totals->requests,
            (unsigned long long)totals->writes, (unsigned long long)totals->starts,
            (long long)(totals->settled_peak_ns / SIM_SEC));
-    bool is_good = is_whole && totals->failed == 0 && totals->done == options->seeds;
+    bool is_good = totals->failed == 0 && totals->done == options->seeds;
     printf("%s - simulator %s: seeds %llu to %llu\n", is_good ? "ok" : "not ok", target->name,
            (unsigned long long)options->from,
            (unsigned long long)(options->from + options->seeds - 1));
-    if (!is_whole)
-        printf("# a worker crashed\n");
     if (totals->failed > 0)
-        printf("# replay it: make sim SEED=%llu TARGET=%s\n",
+        printf("# %s\n# replay it: make sim SEED=%llu TARGET=%s\n", totals->first_why,
                (unsigned long long)totals->first_failed, target->name);
     munmap(totals, sizeof(*totals));
     return is_good ? 0 : 1;
