@@ -6,7 +6,7 @@
 /* The old pod of an upgrade stays so long after the switch: kube-proxy and clients' resolvers take a
  * moment. */
 #define SWITCHED_WAIT_NS (10 * CLOCK_NS_PER_SEC)
-#define NEW_NS           (30 * CLOCK_NS_PER_SEC)
+#define NEW_NS           (120 * CLOCK_NS_PER_SEC)
 
 /* ---- Parts ---- */
 

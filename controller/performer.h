@@ -38,7 +38,7 @@
  *             Pending (the pod is gone)           Running (the kubelet restarted it)
  *   all → Terminating
  *
- * Progress is written when it lasts: the first status 3 s after the pod was made, or 30 s after the
+ * Progress is written when it lasts: the first status 3 s after the pod was made, or 2 min after the
  * Performer was when there is no pod; a later stage when it has lasted for 10 s. Whatever else changes
  * is written at once.
  */

@@ -70,7 +70,7 @@ static void who_waited_for_its_turn_takes_no_write_more(void **state)
 {
     struct world *world = *state;
     world_performer(world, "");
-    world_advance_ms(world, 29000);
+    world_advance_ms(world, 119000);
     step(world, "create service, create pod");
 }
 
@@ -78,7 +78,7 @@ static void a_pod_that_cannot_be_made_is_told_of_in_the_end(void **state)
 {
     struct world *world = *state;
     world_performer(world, "");
-    world_advance_ms(world, 31000);
+    world_advance_ms(world, 121000);
     step(world, "write status, create service, create pod");
     assert_string_equal(world_status(world, "stage"), "PodCreation");
 }
