@@ -180,6 +180,16 @@ assert_nothing_lost() {
 	EOF
 }
 
+# A request as large as the apiserver takes. It asks for at most ten seconds.
+@test "a flow that is made to take long is refused like others" {
+	flow woven '.spec.steps = [range(600) | {name: "step-number-\(.)", type: "Manual"}]
+		+ [{name: "last", type: "Manual", dependencies: [range(100000) | "step-numbxx-\(.)"]}]' >"$BATS_TEST_TMPDIR/flow.json"
+	run --separate-stderr kubectl create -f "$BATS_TEST_TMPDIR/flow.json"
+	assert_fails
+	assert_contains "$stderr" '* spec.steps[600].dependencies[0]: Not found: the flow has no step "step-numbxx-0"; did you mean "step-number-0"?'
+	assert_contains "$stderr" "and 99936 more errors; correct these first"
+}
+
 @test "conditions are checked" {
 	local second='.spec.steps += [{name: "second", template: job, dependencies: ["first"]}]'
 	try_flow bad "$second"' | .spec.steps[1].when = "steps.frist.phase == '\''Failed'\''"'
