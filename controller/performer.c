@@ -76,13 +76,20 @@ static void report_name_taken(struct scene *scene)
     performer_status_write(scene);
 }
 
+/* Nothing leads to the pod, because the Service was refused. That stays told until the Service is there. */
+static bool is_without_service(const struct scene *scene)
+{
+    return !scene->service && performer_was_refused(scene);
+}
+
 /* The pod is there: its status, and what somebody changed about it. */
 static void tend(struct scene *scene)
 {
     const struct performer_pod *pod = scene->current;
+    bool is_without = is_without_service(scene);
     if (pod->failure != REASON_NONE && !pod->is_ready) {
         performer_fail(scene);
-    } else if (!performer_failure_stands(scene) || pod->is_ready) {
+    } else if (!is_without && (!performer_failure_stands(scene) || pod->is_ready)) {
         performer_status_begin(scene);
         performer_status_describe(scene);
         performer_status_write(scene);
@@ -92,8 +99,9 @@ static void tend(struct scene *scene)
     performer_leave_lost_nodes(scene);
     delete_others(scene);
     performer_pod_repair(scene);
-    performer_service_ensure(scene, pod->is_ready || !scene->keeper ? scene->performer->revision
-                                                                    : scene->keeper->revision);
+    if (!is_without || !performer_is_held_back(scene))
+        performer_service_ensure(scene, pod->is_ready || !scene->keeper ? scene->performer->revision
+                                                                        : scene->keeper->revision);
     retire_keeper(scene);
 }
 
@@ -143,7 +151,8 @@ static void make_room(struct scene *scene)
     delete_others(scene);
 }
 
-/* Nothing is in the way of the pod. */
+/* Nothing is in the way of the pod. It comes before its Service: what kube-controller-manager writes about a
+ * Service whose pod is not ready it has to write again, which costs a cluster more than all that we do. */
 static void start(struct scene *scene)
 {
     const struct performer_object *performer = scene->performer;
@@ -166,9 +175,9 @@ static void start(struct scene *scene)
     if (!performer_was_refused(scene) && !is_new(scene))
         performer_status_write(scene);
     performer_leave_lost_nodes(scene);
-    performer_service_ensure(scene, scene->keeper ? scene->keeper->revision : performer->revision);
     if (!scene->is_full)
         performer_create(scene, &kube_pods, scene->pod_name, pod, "create pod");
+    performer_service_ensure(scene, scene->keeper ? scene->keeper->revision : performer->revision);
 }
 
 static void live(struct scene *scene)

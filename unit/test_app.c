@@ -285,7 +285,7 @@ static void a_leader_makes_what_is_missing(void **state)
     sync_all(f);
     assert_int_equal(count_sent(f, "POST", "/namespaces/team/"), 0);
     lead(f);
-    await(f, "POST", "/namespaces/team/services");
+    await(f, "POST", "/namespaces/team/pods");
 }
 
 static void a_standby_is_ready_and_writes_nothing(void **state)
@@ -362,17 +362,18 @@ static void the_write_under_way_is_finished_and_then_the_lease_is_given_up(void 
     f->listed[0] = EVENT("ADDED", PERFORMER);
     sync_all(f);
     lead(f);
-    size_t write = await(f, "POST", "/services");
+    size_t write = await(f, "POST", "/pods");
     app_stop(f->app);
     pass_ms(f, 1000);
     assert_int_equal(find_open(f, "PATCH", LEASES), MISSING);
-    fake_answer(&f->fake, write, 201,
-                "{\"metadata\":{\"name\":\"performer-solo\",\"namespace\":\"team\",\"uid\":\"u-s\","
-                "\"resourceVersion\":\"20\"}}");
+    fake_answer(
+        &f->fake, write, 201,
+        "{\"metadata\":{\"name\":\"performer-solo-x\",\"namespace\":\"team\",\"uid\":\"u-s\","
+        "\"resourceVersion\":\"20\"}}");
     assert_false(app_has_stopped(f->app));
     take_back_lease(f);
     assert_true(app_has_stopped(f->app));
-    assert_int_equal(count_sent(f, "POST", "/pods"), 0);
+    assert_int_equal(count_sent(f, "POST", "/services"), 0);
 }
 
 static void a_write_that_is_never_answered_holds_up_the_end_for_seconds_only(void **state)
@@ -381,7 +382,7 @@ static void a_write_that_is_never_answered_holds_up_the_end_for_seconds_only(voi
     f->listed[0] = EVENT("ADDED", PERFORMER);
     sync_all(f);
     lead(f);
-    await(f, "POST", "/services");
+    await(f, "POST", "/pods");
     app_stop(f->app);
     take_back_lease(f);
     assert_true(app_has_stopped(f->app));

@@ -47,7 +47,7 @@ static void a_good_start_takes_three_writes_and_one_event(void **state)
 {
     struct world *world = *state;
     world_performer(world, "");
-    step(world, "create service, create pod");
+    step(world, "create pod, create service");
     assert_string_equal(world_events(world), "");
     step(world, "");
     world_run(world, the_pod(world), "n1");
@@ -71,7 +71,7 @@ static void who_waited_for_its_turn_takes_no_write_more(void **state)
     struct world *world = *state;
     world_performer(world, "");
     world_advance_ms(world, 119000);
-    step(world, "create service, create pod");
+    step(world, "create pod, create service");
 }
 
 static void a_pod_that_cannot_be_made_is_told_of_in_the_end(void **state)
@@ -79,7 +79,7 @@ static void a_pod_that_cannot_be_made_is_told_of_in_the_end(void **state)
     struct world *world = *state;
     world_performer(world, "");
     world_advance_ms(world, 121000);
-    step(world, "write status, create service, create pod");
+    step(world, "write status, create pod, create service");
     assert_string_equal(world_status(world, "stage"), "PodCreation");
 }
 
@@ -390,7 +390,7 @@ static void an_invalid_pod_stops_until_the_spec_changes(void **state)
     world_advance_ms(world, 24 * 3600 * 1000);
     step(world, "");
     world_merge(world, &kube_performers, STR("solo"), "{\"spec\":{\"image\":\"b:v2\"}}");
-    step(world, "write status, switch service, create pod");
+    step(world, "write status, create pod, create service");
     assert_string_equal(world_status(world, "phase"), "Pending");
 }
 
@@ -409,14 +409,55 @@ static void a_quota_is_waited_for(void **state)
     world_advance_ms(world, 10000);
     refuse_next(world, &kube_pods, KUBE_FORBIDDEN_BY);
     world_reconcile(world);
-    assert_string_equal(world_actions(world), "create pod");
+    assert_string_equal(world_actions(world), "create pod, create service");
     assert_false(world_apply(world, PLAN_ACTIONS_MAX));
     assert_string_equal(world_status(world, "nextRetryTime"), "2026-01-02T03:04:25Z");
     world_advance_ms(world, 10000);
-    step(world, "create pod");
+    step(world, "create pod, create service");
     world_settle(world);
     assert_string_equal(world_status(world, "nextRetryTime"), "");
     assert_string_equal(world_condition(world, "Ready", "reason"), "Starting");
+}
+
+static void a_service_that_is_refused_is_waited_for_while_the_pod_runs(void **state)
+{
+    struct world *world = *state;
+    world_performer(world, "");
+    refuse_next(world, &kube_services, KUBE_FORBIDDEN_BY);
+    world_reconcile(world);
+    assert_false(world_apply(world, PLAN_ACTIONS_MAX));
+    assert_string_equal(world_condition(world, "Ready", "reason"), "ServiceForbidden");
+    step(world, "");
+    world_run(world, the_pod(world), "n1");
+    step(world, "");
+    world_advance_ms(world, 10000);
+    refuse_next(world, &kube_services, KUBE_FORBIDDEN_BY);
+    world_reconcile(world);
+    assert_string_equal(world_actions(world), "create service");
+    assert_false(world_apply(world, PLAN_ACTIONS_MAX));
+    step(world, "");
+    world_advance_ms(world, 10000);
+    step(world, "create service");
+    world_settle(world);
+    assert_string_equal(world_status(world, "phase"), "Running");
+}
+
+static void a_taken_name_of_the_service_is_told_once_while_the_pod_runs(void **state)
+{
+    struct world *world = *state;
+    world_performer(world, "");
+    world_reconcile(world);
+    world_create(world, &kube_services, /* nobody's, after the decision */
+                 "{\"metadata\":{\"name\":\"performer-solo\",\"namespace\":\"team\"}}");
+    assert_false(world_apply(world, PLAN_ACTIONS_MAX));
+    world_run(world, the_pod(world), "n1");
+    world_settle(world);
+    assert_string_equal(world_condition(world, "Ready", "reason"), "NameTaken");
+    step(world, "");
+    world_remove(world, &kube_services, STR("performer-solo"));
+    step(world, "create service");
+    world_settle(world);
+    assert_string_equal(world_status(world, "phase"), "Running");
 }
 
 static void what_belongs_to_others_is_left_alone(void **state)
@@ -431,7 +472,7 @@ static void what_belongs_to_others_is_left_alone(void **state)
     step(world, "");
     assert_int_equal(world_count(world, &kube_pods), 0);
     world_remove(world, &kube_services, STR("performer-solo"));
-    step(world, "create service, create pod");
+    step(world, "create pod, create service");
     step(world, "write status");
     assert_string_equal(world_status(world, "phase"), "Pending");
 }
@@ -695,7 +736,7 @@ static void the_finalizer_comes_first(void **state)
     step(world, "add finalizer");
     const struct json *performer = world_nth(world, &kube_performers, 0);
     assert_int_equal(kube_at(performer, "metadata", "finalizers", NULL)->len, 2);
-    step(world, "create service, create pod");
+    step(world, "create pod, create service");
 }
 
 static void a_performer_that_has_nothing_ends_at_once(void **state)
@@ -729,6 +770,8 @@ int main(void)
         TEST(a_clock_that_is_put_back_does_not_stop_a_retry),
         TEST(an_invalid_pod_stops_until_the_spec_changes),
         TEST(a_quota_is_waited_for),
+        TEST(a_service_that_is_refused_is_waited_for_while_the_pod_runs),
+        TEST(a_taken_name_of_the_service_is_told_once_while_the_pod_runs),
         TEST(what_belongs_to_others_is_left_alone),
         TEST(a_foreign_pod_with_our_name_is_left_alone),
         TEST(hardware_that_the_catalog_does_not_have_is_told),

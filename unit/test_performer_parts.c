@@ -164,8 +164,8 @@ static void performers_of_one_name_in_two_namespaces_have_nothing_in_common(void
     struct queue_key key = {STR("other"), STR("solo")};
     assert_int_equal(performer_reconcile(&world->controller, key, world->now, &plan, &err), 0);
     assert_int_equal(plan.action_count, 2);
-    assert_string_equal(plan.actions[0].purpose, "create service");
-    assert_string_equal(plan.actions[1].purpose, "create pod");
+    assert_string_equal(plan.actions[0].purpose, "create pod");
+    assert_string_equal(plan.actions[1].purpose, "create service");
     for (size_t i = 0; i < 2; i++)
         assert_str_is(plan.actions[i].namespace, "other");
 }

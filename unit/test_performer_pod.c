@@ -68,7 +68,7 @@ static void plan_of(struct world *world, const char *name)
     world->plan = (struct plan){.arena = &world->plan_arena};
     if (performer_reconcile(&world->controller, key, world->now, &world->plan, &err) < 0)
         fail_msg("%s", err.message);
-    assert_string_equal(world_actions(world), "create service, create pod");
+    assert_string_equal(world_actions(world), "create pod, create service");
 }
 
 static struct json *body(struct world *world, size_t action)
@@ -117,7 +117,7 @@ static void performers_become_what_the_golden_files_say(void **state)
 
 static const struct json *pod_spec(struct world *world)
 {
-    return kube_at(body(world, 1), "spec", NULL);
+    return kube_at(body(world, 0), "spec", NULL);
 }
 
 static const struct json *container(struct world *world)
@@ -194,9 +194,9 @@ static void the_revision_stays_from_version_to_version(void **state)
 {
     struct fixture *f = *state;
     plan_of(&f->world, "full");
-    const struct json *labels = kube_at(body(&f->world, 1), "metadata", "labels", NULL);
+    const struct json *labels = kube_at(body(&f->world, 0), "metadata", "labels", NULL);
     assert_str_is(kube_map_get(labels, STR(LABEL_REVISION)), "7da0de6cda0072b0");
-    assert_str_is(world_name(body(&f->world, 1)), "performer-full-127fa2a61f");
+    assert_str_is(world_name(body(&f->world, 0)), "performer-full-127fa2a61f");
 }
 
 static void labels_are_legal_and_tell_addresses_apart(void **state)

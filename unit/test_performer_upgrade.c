@@ -81,7 +81,7 @@ static void recreate_ends_the_old_pod_before_it_makes_the_new_one(void **state)
     step(world, "");
     world_remove(world, &kube_pods, old);
     world_advance_ms(world, 1000);
-    step(world, "switch service, create pod");
+    step(world, "create pod, switch service");
     struct str new = pod_at(world, 0);
     assert_false(str_eq(new, old));
     world_run(world, new, "n2");
@@ -111,7 +111,7 @@ static void recreate_ends_nothing_for_a_pod_that_the_catalog_cannot_place(void *
     change_spec(world, "\"hardwareRequirements\":{\"gpuType\":\"nvidia-a100\",\"gpuCount\":1}");
     step(world, "write status, delete old pod"); /* now it can */
     world_remove(world, &kube_pods, old);
-    step(world, "switch service, create pod");
+    step(world, "create pod, switch service");
     assert_int_equal(world->peak_running, 1);
 }
 
@@ -206,7 +206,7 @@ static void an_upgrade_takes_a_pod_of_the_old_operator_along(void **state)
     world_run(world, STR("performer-solo"), "n1");
     step(world, "write status, delete old pod");
     world_remove(world, &kube_pods, STR("performer-solo"));
-    step(world, "restore service, create pod");
+    step(world, "create pod, restore service");
     world_run(world, pod_at(world, 0), "n1");
     world_settle(world);
     assert_status(world, "Running", "Running", "true");
