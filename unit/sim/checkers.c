@@ -125,10 +125,17 @@ static bool is_child_of(const struct sim_object *object, struct str uid)
 
 /* Nobody's, with our labels: an orphan of ours, or one from which somebody took the reference. It belongs to
  * the Performer that its label names, which may take it in, or end it. */
+static bool is_stray_of(const struct sim_object *object, struct str namespace, struct str performer)
+{
+    struct str name = kube_map_get(object->meta.labels, STR("hourglass.eigenlayer.io/performer"));
+    return !str_is_set(object->meta.owner_uid) && str_is_set(name) && str_eq(name, performer) &&
+           str_eq(object->meta.namespace, namespace);
+}
+
 static bool is_stray(struct sim_checkers *checkers, const struct sim_object *object)
 {
     struct str name = kube_map_get(object->meta.labels, STR("hourglass.eigenlayer.io/performer"));
-    return !str_is_set(object->meta.owner_uid) && str_is_set(name) &&
+    return is_stray_of(object, object->meta.namespace, name) &&
            sim_store_get(&checkers->world->server.store, &kube_performers, object->meta.namespace,
                          name);
 }
@@ -147,11 +154,9 @@ static struct sim_child *find_child(struct sim_checkers *checkers, struct str ui
     return NULL;
 }
 
-static void learn_child(struct sim_checkers *checkers, const struct sim_object *object)
+static void remember_child(struct sim_checkers *checkers, const struct sim_object *object)
 {
     struct sim_child *child = find_child(checkers, object->meta.uid);
-    if (!is_ours(checkers, object))
-        return;
     if (!child) {
         sim_require(checkers->child_count < SIM_CHILDREN_MAX);
         child = &checkers->children[checkers->child_count++];
@@ -161,6 +166,25 @@ static void learn_child(struct sim_checkers *checkers, const struct sim_object *
     const struct sim_known *parent = find_known(checkers, object->meta.owner_uid);
     if (parent)
         child->parent = parent;
+}
+
+static void learn_child(struct sim_checkers *checkers, const struct sim_object *object)
+{
+    if (is_ours(checkers, object))
+        remember_child(checkers, object);
+}
+
+/* Without an owner a child is the Performer's as long as there is one, whether it is written or not. */
+static void learn_strays(struct sim_checkers *checkers, const struct sim_object *performer)
+{
+    static const struct kube_resource *const kinds[] = {&kube_pods, &kube_services};
+    for (size_t k = 0; k < 2; k++) {
+        const struct sim_shelf *children = shelf(checkers, kinds[k]);
+        for (size_t i = 0; i < children->count; i++) {
+            if (is_stray_of(children->objects[i], performer->meta.namespace, performer->meta.name))
+                remember_child(checkers, children->objects[i]);
+        }
+    }
 }
 
 static bool was_ours(struct sim_checkers *checkers, const struct sim_object *object)
@@ -513,10 +537,12 @@ static void count_write(struct sim_checkers *checkers, const struct sim_object *
 void sim_check_write(struct sim_checkers *checkers, const struct sim_event *event)
 {
     const struct kube_resource *resource = event->after->resource->kube;
-    if (resource == &kube_performers)
+    if (resource == &kube_performers) {
         learn(checkers, event->after);
-    else if (event->before && (resource == &kube_pods || resource == &kube_services))
+        learn_strays(checkers, event->after);
+    } else if (event->before && (resource == &kube_pods || resource == &kube_services)) {
         learn_child(checkers, event->before);
+    }
     if (!checkers->network->writer || resource == &kube_leases)
         return;
     const struct kube_request *writing = checkers->network->writing;
