@@ -10,8 +10,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -24,61 +22,27 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"callboard.dev/e2e/kubeconfig"
 )
 
 const api = "/apis/hourglass.eigenlayer.io/v1alpha1/namespaces/"
 
-// kubeconfig is what `kubectl config view --raw --minify --flatten -o json` prints.
-type kubeconfig struct {
-	Clusters []struct {
-		Cluster struct {
-			Server string `json:"server"`
-			CA     []byte `json:"certificate-authority-data"`
-		} `json:"cluster"`
-	} `json:"clusters"`
-	Users []struct {
-		User struct {
-			Certificate []byte `json:"client-certificate-data"`
-			Key         []byte `json:"client-key-data"`
-			Token       string `json:"token"`
-		} `json:"user"`
-	} `json:"users"`
-}
-
 type client struct {
 	http   *http.Client
-	server string
-	token  string
+	access *kubeconfig.Access
 	path   string // of the namespace's Performers
 }
 
 func newClient(file, namespace string, connections int) (*client, error) {
-	text, err := os.ReadFile(file)
+	access, err := kubeconfig.Read(file)
 	if err != nil {
 		return nil, err
 	}
-	var config kubeconfig
-	if err := json.Unmarshal(text, &config); err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
-	}
-	if len(config.Clusters) != 1 || len(config.Users) != 1 {
-		return nil, fmt.Errorf("%s: want one cluster and one user", file)
-	}
-	cluster, user := config.Clusters[0].Cluster, config.Users[0].User
-	trust := &tls.Config{RootCAs: x509.NewCertPool()}
-	trust.RootCAs.AppendCertsFromPEM(cluster.CA)
-	if len(user.Certificate) > 0 {
-		pair, err := tls.X509KeyPair(user.Certificate, user.Key)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", file, err)
-		}
-		trust.Certificates = []tls.Certificate{pair}
-	}
-	transport := &http.Transport{TLSClientConfig: trust, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: connections}
+	access.Transport.MaxIdleConnsPerHost = connections
 	return &client{
-		http:   &http.Client{Transport: transport, Timeout: 30 * time.Second},
-		server: cluster.Server,
-		token:  user.Token,
+		http:   &http.Client{Transport: access.Transport, Timeout: 30 * time.Second},
+		access: access,
 		path:   api + namespace + "/performers",
 	}, nil
 }
@@ -93,14 +57,12 @@ func (c *client) do(method, path, mediaType string, body any) (int, string, erro
 	if err != nil {
 		return 0, "", err
 	}
-	request, err := http.NewRequest(method, c.server+c.path+path, bytes.NewReader(text))
+	request, err := http.NewRequest(method, c.access.Server+c.path+path, bytes.NewReader(text))
 	if err != nil {
 		return 0, "", err
 	}
 	request.Header.Set("Content-Type", mediaType)
-	if c.token != "" {
-		request.Header.Set("Authorization", "Bearer "+c.token)
-	}
+	c.access.Authorize(request)
 	response, err := c.http.Do(request)
 	if err != nil {
 		return 0, "", err

@@ -6,8 +6,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -16,51 +14,22 @@ import (
 	"os"
 	"sync"
 	"time"
-)
 
-// kubeconfig is what `kubectl config view --raw --minify --flatten -o json` prints.
-type kubeconfig struct {
-	Clusters []struct {
-		Cluster struct {
-			Server string `json:"server"`
-			CA     []byte `json:"certificate-authority-data"`
-		} `json:"cluster"`
-	} `json:"clusters"`
-	Users []struct {
-		User struct {
-			Certificate []byte `json:"client-certificate-data"`
-			Key         []byte `json:"client-key-data"`
-		} `json:"user"`
-	} `json:"users"`
-}
+	"callboard.dev/e2e/kubeconfig"
+)
 
 type client struct {
 	http      *http.Client
-	server    string
+	access    *kubeconfig.Access
 	namespace string
 }
 
 func newClient(file, namespace string) (*client, error) {
-	text, err := os.ReadFile(file)
+	access, err := kubeconfig.Read(file)
 	if err != nil {
 		return nil, err
 	}
-	var config kubeconfig
-	if err := json.Unmarshal(text, &config); err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
-	}
-	if len(config.Clusters) != 1 || len(config.Users) != 1 {
-		return nil, fmt.Errorf("%s: want one cluster and one user", file)
-	}
-	trust := &tls.Config{RootCAs: x509.NewCertPool()}
-	trust.RootCAs.AppendCertsFromPEM(config.Clusters[0].Cluster.CA)
-	pair, err := tls.X509KeyPair(config.Users[0].User.Certificate, config.Users[0].User.Key)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
-	}
-	trust.Certificates = []tls.Certificate{pair}
-	transport := &http.Transport{TLSClientConfig: trust, ForceAttemptHTTP2: true}
-	return &client{&http.Client{Transport: transport}, config.Clusters[0].Cluster.Server, namespace}, nil
+	return &client{&http.Client{Transport: access.Transport}, access, namespace}, nil
 }
 
 // resource is where objects of a kind are.
@@ -74,7 +43,7 @@ var (
 )
 
 func (c *client) url(r resource) string {
-	return c.server + r.api + "/namespaces/" + c.namespace + "/" + r.plural
+	return c.access.Server + r.api + "/namespaces/" + c.namespace + "/" + r.plural
 }
 
 type object map[string]any
@@ -84,7 +53,13 @@ func (c *client) create(r resource, body object) error {
 	if err != nil {
 		return err
 	}
-	response, err := c.http.Post(c.url(r), "application/json", bytes.NewReader(text))
+	request, err := http.NewRequest("POST", c.url(r), bytes.NewReader(text))
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	c.access.Authorize(request)
+	response, err := c.http.Do(request)
 	if err != nil {
 		return err
 	}
@@ -145,6 +120,7 @@ func (c *client) watch(ctx context.Context, r resource, count int, serves func(*
 	if err != nil {
 		return err
 	}
+	c.access.Authorize(request)
 	response, err := c.http.Do(request)
 	if err != nil {
 		return err
