@@ -306,9 +306,14 @@ compile_commands.json:
 
 # ---- Container image -----------------------------------------------------------------------------
 
-.PHONY: image
+.PHONY: image image-files
 image: all ## the one container image, by buildah: build/image/callboard-VERSION.tar
 	@hack/image $(VERSION) $(PROGRAMS)
+
+# For the Dockerfile.
+FOLDER ?= build/image/files
+image-files: all ## what is in the image, without buildah: FOLDER=folder
+	@hack/image-files $(FOLDER) $(VERSION) $(PROGRAMS:%=callboard-%)
 
 # ---- Local cluster and demo ----------------------------------------------------------------------
 
