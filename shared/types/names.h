@@ -27,11 +27,22 @@
 /* Since when the node of a pod is not to be found, RFC 3339. */
 #define ANNOTATION_NODE_GONE_SINCE "callboard.dev/node-gone-since"
 
+/* On pods: "high" may use a node that is being drained, where the node allows it. */
+#define LABEL_PRIORITY "callboard.dev/priority"
+#define PRIORITY_HIGH  "high"
+
 /* On nodes. */
-#define LABEL_GPU_MODE       "callboard.dev/gpu-mode"
-#define GPU_MODE_SHARED      "shared"
-#define LABEL_GPU_PRODUCT    "nvidia.com/gpu.product"
-#define TAINT_OUT_OF_SERVICE "node.kubernetes.io/out-of-service"
+#define LABEL_GPU_MODE            "callboard.dev/gpu-mode"
+#define GPU_MODE_SHARED           "shared"
+#define GPU_MODE_PLUGIN           "plugin"
+#define LABEL_DRAIN_ALLOWS_URGENT "callboard.dev/drain-allows-urgent"
+#define ANNOTATION_MAX_JOBS       "callboard.dev/max-jobs" /* pods of ours at a time */
+#define LABEL_GPU_PRODUCT         "nvidia.com/gpu.product"
+#define LABEL_GPU_COUNT           "nvidia.com/gpu.count"
+#define LABEL_GPU_MEMORY          "nvidia.com/gpu.memory" /* of each GPU, MiB */
+#define LABEL_CONFIDENTIAL_GPU    "nvidia.com/cc.mode.state"
+#define LABEL_CONFIDENTIAL_READY  "nvidia.com/cc.ready.state"
+#define TAINT_OUT_OF_SERVICE      "node.kubernetes.io/out-of-service"
 
 /* Extended resources. */
 #define RESOURCE_GPU       "nvidia.com/gpu"

@@ -1,0 +1,82 @@
+/* Nodes and pods for the tests of the extender. */
+#include "unit/extender_fixture.h"
+
+void extender_fixture_init(struct extender_fixture *f)
+{
+    struct err err;
+    arena_init(&f->arena, mem_system(), 1 << 16, 1 << 26);
+    f->catalog = catalog_builtin(mem_system(), &err);
+    assert_non_null(f->catalog);
+}
+
+void extender_fixture_done(struct extender_fixture *f)
+{
+    catalog_unref(f->catalog);
+    arena_done(&f->arena);
+}
+
+const struct json *extender_json(struct extender_fixture *f, const char *text)
+{
+    struct str copy = arena_copy(&f->arena, str_from_cstr(text));
+    assert_non_null(copy.ptr);
+    char *at = (char *)(uintptr_t)copy.ptr;
+    for (; *at; at++) {
+        if (*at == '\'')
+            *at = '"';
+    }
+    struct err err;
+    const struct json *value = json_read(&f->arena, copy, &json_limits_default, &err);
+    if (!value)
+        fail_msg("%s: %s", text, err.message);
+    return value;
+}
+
+static const char *comma(const char *members)
+{
+    return members[0] ? "," : "";
+}
+
+struct node extender_node(struct extender_fixture *f, const char *name, const char *labels,
+                          const char *allocatable, const char *rest)
+{
+    struct str text =
+        arena_printf(&f->arena,
+                     "{'metadata':{'name':'%s','labels':{%s}},"
+                     "'status':{'allocatable':{'cpu':'8','memory':'32Gi','pods':'110'%s%s},"
+                     "'conditions':[{'type':'Ready','status':'True'}]}%s%s}",
+                     name, labels, comma(allocatable), allocatable, comma(rest), rest);
+    const struct json *object = extender_json(f, text.ptr);
+    struct kube_meta meta;
+    kube_meta_read(object, &meta);
+    const struct node_facts *facts =
+        node_facts_new(arena_mem(&f->arena), object, &meta, f->catalog);
+    assert_non_null(facts);
+    return (struct node){.facts = facts};
+}
+
+struct node extender_shared_node(struct extender_fixture *f, const char *name, unsigned devices)
+{
+    struct str labels =
+        arena_printf(&f->arena,
+                     "'callboard.dev/gpu-mode':'shared','nvidia.com/gpu.count':'%u',"
+                     "'nvidia.com/gpu.memory':'40960',"
+                     "'nvidia.com/gpu.product':'NVIDIA-A100-SXM4-40GB',"
+                     "'nvidia.com/cuda.runtime-version.major':'12',"
+                     "'nvidia.com/cuda.runtime-version.minor':'4'",
+                     devices);
+    return extender_node(f, name, labels.ptr, "'nvidia.com/gpu':'0'", "");
+}
+
+struct pod extender_pod(struct extender_fixture *f, const char *requests, const char *annotations,
+                        const char *spec)
+{
+    struct str text =
+        arena_printf(&f->arena,
+                     "{'metadata':{'namespace':'team','name':'p','uid':'u',"
+                     "'labels':{'app.kubernetes.io/managed-by':'callboard'},'annotations':{%s}},"
+                     "'spec':{'containers':[{'name':'main','resources':{'requests':{%s}}}]%s%s}}",
+                     annotations, requests, comma(spec), spec);
+    struct pod pod;
+    pod_read(&pod, extender_json(f, text.ptr), f->catalog);
+    return pod;
+}

@@ -1,0 +1,35 @@
+/*
+ * What the tests of the extender share: nodes and pods from short texts.
+ */
+#ifndef UNIT_EXTENDER_FIXTURE_H
+#define UNIT_EXTENDER_FIXTURE_H
+
+#include "unit/support.h"
+
+#include "extender/pod.h"
+
+struct extender_fixture {
+    struct arena arena;
+    struct catalog *catalog; /* the built-in one */
+};
+
+void extender_fixture_init(struct extender_fixture *f);
+void extender_fixture_done(struct extender_fixture *f);
+
+/* JSON in which a ' stands for a ". */
+const struct json *extender_json(struct extender_fixture *f, const char *text);
+
+/*
+ * A Ready node of 8 cores and 32 GiB. `labels` and `allocatable` are members of JSON objects that are added,
+ * "'a':'b'", or ""; `rest` is put behind the members of the object. The facts live in the arena.
+ */
+struct node extender_node(struct extender_fixture *f, const char *name, const char *labels,
+                          const char *allocatable, const char *rest);
+/* A shared one with that many devices of 40 GiB. */
+struct node extender_shared_node(struct extender_fixture *f, const char *name, unsigned devices);
+
+/* A pod of ours whose container has these requests. */
+struct pod extender_pod(struct extender_fixture *f, const char *requests, const char *annotations,
+                        const char *spec);
+
+#endif
