@@ -346,6 +346,42 @@ static void what_no_runtime_can_pull_is_no_image(void **state)
     assert_false(image_ref_parse((struct str){NULL, 0}, &ref));
 }
 
+static void durations_are_numbers_with_units(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t ns; /* -1: it is none */
+    } rows[] = {
+        {"30s", INT64_C(30000000000)},
+        {"1m30s", INT64_C(90000000000)},
+        {"500ms", INT64_C(500000000)},
+        {"1.5h", INT64_C(5400000000000)},
+        {"0.000000001s", -1}, /* more than nine digits */
+        {"0.00000001s", 10},
+        {"1h1m1s1ms", INT64_C(3661001000000)},
+        {"0s", 0},
+        {"999999999h", INT64_MAX},
+        {"", -1},
+        {"30", -1},
+        {"s", -1},
+        {"1.s", -1},
+        {".5s", -1},
+        {"1.2.3s", -1},
+        {"-1s", -1},
+        {"1 s", -1},
+        {"1d", -1},
+        {"1S", -1},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        int64_t ns = -1;
+        struct str text = str_from_cstr(rows[i].text);
+        assert_int_equal(format_duration(text, &ns), rows[i].ns >= 0);
+        assert_int_equal(format_is_valid(FORMAT_DURATION, text), rows[i].ns >= 0);
+        assert_int_equal(ns, rows[i].ns);
+    }
+}
+
 static void the_absent_text_is_treated_as_empty(void **state)
 {
     (void)state;
@@ -369,6 +405,7 @@ int main(void)
         cmocka_unit_test(formats_have_their_greatest_length),
         cmocka_unit_test(image_references_have_parts),
         cmocka_unit_test(what_no_runtime_can_pull_is_no_image),
+        cmocka_unit_test(durations_are_numbers_with_units),
         cmocka_unit_test(the_absent_text_is_treated_as_empty),
     };
     return cmocka_run_group_tests_name("format", tests, NULL, NULL);

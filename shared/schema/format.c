@@ -1,6 +1,8 @@
 /* Checks of the string formats that Kubernetes objects hold. */
 #include "schema/format.h"
 
+#include "json/path.h"
+
 static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';
@@ -289,26 +291,67 @@ static bool check_image(struct str s)
 
 /* ---- What flows need ---- */
 
+static const struct {
+    struct str name;
+    int64_t ns;
+} duration_units[] = {
+    {STR_INIT("ms"), INT64_C(1000000)}, /* before "m" */
+    {STR_INIT("s"), INT64_C(1000000000)},
+    {STR_INIT("m"), INT64_C(60000000000)},
+    {STR_INIT("h"), INT64_C(3600000000000)},
+};
+
+/* "1.5": the digits as a number, and by what to divide it. Their count, or 0 when it is none. */
+static size_t read_decimal(struct str *rest, int64_t *ret, int64_t *ret_divisor)
+{
+    size_t at = 0, digits = 0, point = 0;
+    *ret = 0;
+    *ret_divisor = 1;
+    for (; at < rest->len && (is_digit(rest->ptr[at]) || rest->ptr[at] == '.'); at++) {
+        if (rest->ptr[at] == '.') {
+            if (digits == 0 || point > 0)
+                return 0;
+            point = at;
+            continue;
+        }
+        if (++digits > 9)
+            return 0;
+        *ret = *ret * 10 + (rest->ptr[at] - '0');
+        *ret_divisor *= point > 0 ? 10 : 1;
+    }
+    bool ends_with_point = point > 0 && point + 1 == at;
+    *rest = str_sub(*rest, at, rest->len);
+    return ends_with_point ? 0 : digits;
+}
+
 /* Numbers with units, as Go writes them: 1h30m, 500ms, 1.5s. */
+bool format_duration(struct str s, int64_t *ret_ns)
+{
+    const size_t unit_count = sizeof(duration_units) / sizeof(duration_units[0]);
+    __int128 sum = 0;
+    struct str rest = s;
+    while (rest.len > 0) {
+        int64_t number, divisor;
+        size_t unit = 0;
+        if (read_decimal(&rest, &number, &divisor) == 0)
+            return false;
+        while (unit < unit_count && !str_starts_with(rest, duration_units[unit].name))
+            unit++;
+        if (unit == unit_count)
+            return false;
+        rest = str_sub(rest, duration_units[unit].name.len, rest.len);
+        sum += (__int128)number * duration_units[unit].ns / divisor;
+    }
+    if (s.len == 0)
+        return false;
+    *ret_ns = sum > INT64_MAX ? INT64_MAX : (int64_t)sum;
+    return true;
+}
+
 static bool check_duration(struct str s)
 {
-    static const char *const units[] = {"ms", "s", "m", "h", NULL};
-    size_t i = 0;
-    while (i < s.len) {
-        size_t digits = 0;
-        for (; i < s.len && (is_digit(s.ptr[i]) || s.ptr[i] == '.'); i++)
-            digits += is_digit(s.ptr[i]);
-        if (digits == 0 || digits > 9)
-            return false;
-        size_t before = i;
-        for (const char *const *unit = units; *unit && i == before; unit++) {
-            if (str_starts_with(str_sub(s, i, s.len), str_from_cstr(*unit)))
-                i += strlen(*unit);
-        }
-        if (i == before)
-            return false;
-    }
-    return s.len > 0;
+    int64_t ns;
+    return format_duration(s, &ns);
 }
 
 static bool check_http_url(struct str s)
@@ -365,7 +408,13 @@ static bool check_step_json_path(struct str s)
         if (!str_cut(s, ':', &step, &path) || !check_dns_label(step))
             return false;
     }
-    return str_starts_with(path, STR("$.")) && path.len > 2;
+    if (!str_starts_with(path, STR("$.")) || path.len == 2)
+        return false;
+    /* What a placeholder will be is not known yet: the path is read when it is. */
+    if (str_find(path, '{') >= 0)
+        return true;
+    struct err err;
+    return json_path_check(path, &err) == 0;
 }
 
 /* ---- The table ---- */
@@ -453,8 +502,9 @@ static const struct format formats[FORMAT_COUNT] = {
     [FORMAT_STEP_JSON_PATH] = {.name = "JSONPath",
                                .max_len = 1024,
                                .pattern = "^([a-z0-9]([-a-z0-9]*[a-z0-9])?:)?\\$\\..+$",
-                               .rule = "must be a path such as $.status.succeeded, or "
-                                       "STEP:$.status.succeeded for another step's Job",
+                               .rule = "must be a path to one value, such as $.status.succeeded, "
+                                       "or STEP:$.status.succeeded for another step's Job; [0], "
+                                       "['a.b'] and [?(@.type=='Complete')] may be in it",
                                .check = check_step_json_path},
 };
 

@@ -24,7 +24,7 @@ enum schema_format {
     FORMAT_HTTP_HEADER,    /* the name of one (RFC 9110, token) */
     FORMAT_ABSOLUTE_PATH,  /* of a file, without ".." */
     FORMAT_PARAMETER,      /* the name of a parameter or output of a flow */
-    FORMAT_STEP_JSON_PATH, /* $.… or STEP:$.… */
+    FORMAT_STEP_JSON_PATH, /* $.… or STEP:$.…, as json/path.h reads it */
     FORMAT_COUNT,
 };
 
@@ -50,5 +50,8 @@ struct image_ref {
     struct str domain, path, tag, digest;
 };
 bool image_ref_parse(struct str s, struct image_ref *ret);
+
+/* The nanoseconds of a FORMAT_DURATION, INT64_MAX when they are more. False when it is none. */
+bool format_duration(struct str s, int64_t *ret_ns);
 
 #endif
