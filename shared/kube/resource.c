@@ -22,6 +22,12 @@ const struct kube_resource kube_config_maps = {.group = "",
                                                .kind = "ConfigMap",
                                                .plural = "configmaps",
                                                .is_namespaced = true};
+const struct kube_resource kube_volume_claims = {.group = "",
+                                                 .version = "v1",
+                                                 .kind = "PersistentVolumeClaim",
+                                                 .plural = "persistentvolumeclaims",
+                                                 .is_namespaced = true,
+                                                 .is_plain = true};
 const struct kube_resource kube_endpoint_slices = {.group = "discovery.k8s.io",
                                                    .version = "v1",
                                                    .kind = "EndpointSlice",

@@ -6,12 +6,18 @@
 #define TYPES_NAMES_H
 
 /* On the children of a Performer. */
-#define LABEL_APP         "app"
-#define LABEL_MANAGED_BY  "app.kubernetes.io/managed-by"
-#define LABEL_PERFORMER   "hourglass.eigenlayer.io/performer"
-#define LABEL_AVS         "hourglass.eigenlayer.io/avs"
-#define LABEL_REVISION    "callboard.dev/revision"
-#define LABEL_ATTEMPT     "callboard.dev/attempt"
+#define LABEL_APP        "app"
+#define LABEL_MANAGED_BY "app.kubernetes.io/managed-by"
+#define LABEL_PERFORMER  "hourglass.eigenlayer.io/performer"
+#define LABEL_AVS        "hourglass.eigenlayer.io/avs"
+#define LABEL_REVISION   "callboard.dev/revision"
+#define LABEL_ATTEMPT    "callboard.dev/attempt"
+
+/* On the children of a JobFlow, and on their pods. */
+#define LABEL_FLOW         "workflow.kube-zen.io/flow"
+#define LABEL_FLOW_STEP    "workflow.kube-zen.io/step"
+#define LABEL_FLOW_ATTEMPT "workflow.kube-zen.io/attempt"
+
 /* The reservation on whose nodes a pod may run. */
 #define LABEL_RESERVATION "callboard.dev/reservation"
 
@@ -23,6 +29,8 @@
 #define ANNOTATION_CUDA_VERSION "callboard.dev/cuda-version" /* at least: MAJOR[.MINOR] */
 #define ANNOTATION_PACKING      "callboard.dev/packing"      /* Pack or Spread */
 #define ANNOTATION_DEVICES      "callboard.dev/devices"      /* set at bind: indices, "0,3" */
+/* How long it can run at most, for nodes that are about to be held for a reservation: seconds. */
+#define ANNOTATION_MAX_RUNTIME  "callboard.dev/max-runtime-seconds"
 
 /* Since when the node of a pod is not to be found, RFC 3339. */
 #define ANNOTATION_NODE_GONE_SINCE "callboard.dev/node-gone-since"
