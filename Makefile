@@ -77,6 +77,8 @@ HTTP_LIBS := -lmicrohttpd -lgnutls
 CURL_LIBS := -lcurl
 # Not under the sanitizers, which bring an allocator of their own.
 MALLOC_LIBS_release := -ljemalloc
+# The webhook's own certificates. libcurl brings the library with it.
+CRYPTO_LIBS := -lcrypto
 # What one test needs beyond the others.
 UNIT_LDFLAGS_test_yaml := -Wl,--wrap=malloc,--wrap=realloc,--wrap=free,--wrap=strdup \
 	-l:libyaml.a
@@ -122,7 +124,7 @@ build/$(1)/callboard-$(2): $(patsubst %.c,build/$(1)/%.o,$(wildcard $(2)/*.c)) \
 		build/$(1)/libhttp.a build/$(1)/libkube.a build/$(1)/libcore.a
 	@echo "  LINK    $$@"
 	@$$(CC) $$(LDFLAGS_$(1)) -pthread -o $$@ $$^ -Wl,--as-needed $$(HTTP_LIBS) $$(CURL_LIBS) \
-		$$(CORE_LIBS) $$(MALLOC_LIBS_$(1))
+		$$(CRYPTO_LIBS) $$(CORE_LIBS) $$(MALLOC_LIBS_$(1))
 endef
 
 define unit_rule
@@ -130,7 +132,7 @@ build/$(1)/unit/$(2): build/$(1)/unit/$(2).o build/$(1)/libunit.a build/$(1)/lib
 		build/$(1)/libkube.a build/$(1)/libcore.a
 	@echo "  LINK    $$@"
 	@$$(CC) $$(LDFLAGS_$(1)) -pthread -o $$@ $$^ $$(UNIT_LDFLAGS_$(2)) -lcmocka $$(HTTP_LIBS) \
-		$$(CURL_LIBS) -lcrypto $$(CORE_LIBS) -lcjson
+		$$(CURL_LIBS) $$(CRYPTO_LIBS) $$(CORE_LIBS) -lcjson
 endef
 
 define sim_rule

@@ -12,6 +12,7 @@ enum {
     LOOKUP_WAIT_MS = 7000,
     /* What an admission webhook's timeoutSeconds may be. */
     PATIENCE_MAX_S = 30,
+    SECONDS_PER_DAY = 86400,
 };
 
 static const char too_many[] = "too many reviews wait for the API server now; try again";
@@ -90,7 +91,16 @@ static void collect_expiry(void *ctx, struct metrics_scrape *scrape)
 {
     struct cert_info info;
     cert_source_info(ctx, &info);
-    metrics_sample(scrape, METRICS_NO_VALUES, (double)info.not_after_s);
+    if (info.generation > 0)
+        metrics_sample(scrape, METRICS_NO_VALUES, (double)info.not_after_s);
+}
+
+static void collect_days_left(void *ctx, struct metrics_scrape *scrape)
+{
+    struct cert_info info;
+    cert_source_info(ctx, &info);
+    if (info.generation > 0)
+        metrics_sample(scrape, METRICS_NO_VALUES, (double)info.left_s / SECONDS_PER_DAY);
 }
 
 void handlers_add_server_metrics(struct handlers *h, struct http_server *const *server,
@@ -112,11 +122,14 @@ void handlers_add_server_metrics(struct handlers *h, struct http_server *const *
     metrics_collector(m, METRICS_COUNTER, "callboard_webhook_connections_cut_total",
                       "Connections that the server cut, by why.", METRICS_LABELS("why"), 8,
                       collect_cut, ctx);
-    if (cert)
-        metrics_collector(m, METRICS_GAUGE,
-                          "callboard_webhook_certificate_expiry_timestamp_seconds",
-                          "When the serving certificate expires, in seconds since 1970.",
-                          METRICS_NO_LABELS, 1, collect_expiry, (void *)(uintptr_t)cert);
+    if (!cert)
+        return;
+    metrics_collector(m, METRICS_GAUGE, "callboard_webhook_certificate_expiry_timestamp_seconds",
+                      "When the serving certificate expires, in seconds since 1970.",
+                      METRICS_NO_LABELS, 1, collect_expiry, (void *)(uintptr_t)cert);
+    metrics_collector(m, METRICS_GAUGE, "callboard_webhook_certificate_days_left",
+                      "Days until the serving certificate expires.", METRICS_NO_LABELS, 1,
+                      collect_days_left, (void *)(uintptr_t)cert);
 }
 
 void handlers_count_reload(struct handlers *h, const char *what, bool good)
@@ -322,7 +335,9 @@ void handlers_admission_routes(struct handlers *h, struct http_route routes[ADMI
 static const char *find_unready(void *ctx)
 {
     const struct handlers *h = ctx;
-    return atomic_load(&h->is_ready) ? NULL : "starting or shutting down";
+    if (!atomic_load(&h->is_ready))
+        return "starting or shutting down";
+    return h->certs ? certs_find_unready(h->certs) : NULL;
 }
 
 void handlers_health_routes(struct handlers *h, struct http_route routes[HEALTH_ROUTES])

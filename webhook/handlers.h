@@ -11,6 +11,7 @@
 #include "http/cert.h"
 #include "http/health.h"
 #include "types/catalog_source.h"
+#include "webhook/certs.h"
 #include "webhook/template_lookup.h"
 
 #include <stdatomic.h>
@@ -22,6 +23,7 @@ struct handlers {
     struct catalog_source *catalog;
     struct template_lookups *lookups; /* NULL without a cluster: then ... */
     const char *no_lookups;           /* ... why */
+    const struct certs *certs;        /* NULL with --cert-dir */
     atomic_bool is_ready;
     struct health health;
 

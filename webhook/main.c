@@ -19,8 +19,35 @@ extern const char *malloc_conf;
 const char *malloc_conf = "narenas:2,tcache_max:4096,dirty_decay_ms:1000,muzzy_decay_ms:0,"
                           "oversize_threshold:65536";
 
+static struct managed_options managed_options(const struct options *o)
+{
+    return (struct managed_options){
+        .kubeconfig = o->kubeconfig,
+        .hosts = o->cert_hosts,
+        .times = {.pair_ms = o->cert_lifetime_ms,
+                  .pair_renew_ms = o->cert_renew_before_ms,
+                  .authority_ms = o->ca_lifetime_ms,
+                  .authority_renew_ms = o->ca_renew_before_ms,
+                  .settle_ms = o->ca_settle_ms},
+        .interval_ns = o->cert_interval_ms * CLOCK_NS_PER_MS,
+    };
+}
+
+static int check(const struct options *o, struct err *err)
+{
+    if (o->manage_certs == (o->cert_dir != NULL))
+        return err_set(err, 400, "serve needs either --manage-certs or --cert-dir DIR");
+    const struct managed_options managed = managed_options(o);
+    return o->manage_certs ? managed_check(&managed, err) : 0;
+}
+
 static int serve(const struct options *o)
 {
+    struct err err;
+    if (check(o, &err) < 0) {
+        fprintf(stderr, "callboard-webhook: %s\n", err.message);
+        return EXIT_USAGE;
+    }
     struct log_sink sink;
     log_sink_init_fd(&sink, STDERR_FILENO, o->log_format, o->log_level, clock_system());
     const struct log log = {.sink = &sink};
@@ -28,6 +55,7 @@ static int serve(const struct options *o)
         .listen = o->listen,
         .health_listen = o->health_listen,
         .cert_dir = o->cert_dir,
+        .managed = managed_options(o),
         .catalog = o->catalog,
         .kubeconfig = o->kubeconfig,
         .threads = (unsigned)o->threads,

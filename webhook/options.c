@@ -1,6 +1,10 @@
 /* The table of flags. */
 #include "webhook/options.h"
 
+/* A certificate's times are whole seconds. */
+#define LIFETIME_MIN_MS 1000
+#define LIFETIME_MAX_MS INT64_C(315360000000) /* ten years */
+
 #define CATALOG_FLAG                                                                               \
     {                                                                                              \
         .name = "catalog", FLAG_AS_STRING(struct options, catalog), .value_name = "FILE",          \
@@ -22,9 +26,55 @@ static const struct flag serve_flags[] = {
     {.name = "cert-dir",
      FLAG_AS_STRING(struct options, cert_dir),
      .value_name = "DIR",
-     .required = true,
      .text = "The folder with tls.crt and tls.key. A change is noticed within a second, without a "
-             "restart."},
+             "restart. Either this or --manage-certs is needed."},
+    {.name = "manage-certs",
+     FLAG_AS_BOOL(struct options, manage_certs),
+     .text = "Make and renew the certificates, in the Secret callboard-webhook-tls and in the "
+             "caBundle of the webhook configurations \"callboard\". The flags that follow are for "
+             "this."},
+    {.name = "cert-hosts",
+     FLAG_AS_STRING(struct options, cert_hosts),
+     .value_name = "HOSTS",
+     .text = "DNS names and IP addresses, separated by commas, that the certificate is for beside "
+             "the Service's name."},
+    {.name = "cert-lifetime",
+     FLAG_AS_DURATION(struct options, cert_lifetime_ms),
+     .min = LIFETIME_MIN_MS,
+     .max = LIFETIME_MAX_MS,
+     .default_text = "720h",
+     .text = "How long a serving certificate is valid."},
+    {.name = "cert-renew-before",
+     FLAG_AS_DURATION(struct options, cert_renew_before_ms),
+     .min = 1,
+     .max = LIFETIME_MAX_MS,
+     .default_text = "240h",
+     .text = "How long before its end it is replaced."},
+    {.name = "ca-lifetime",
+     FLAG_AS_DURATION(struct options, ca_lifetime_ms),
+     .min = LIFETIME_MIN_MS,
+     .max = LIFETIME_MAX_MS,
+     .default_text = "8760h",
+     .text = "How long the authority is valid that signs them."},
+    {.name = "ca-renew-before",
+     FLAG_AS_DURATION(struct options, ca_renew_before_ms),
+     .min = 1,
+     .max = LIFETIME_MAX_MS,
+     .default_text = "2160h",
+     .text = "How long before its end it is replaced; at least --cert-lifetime."},
+    {.name = "ca-settle",
+     FLAG_AS_DURATION(struct options, ca_settle_ms),
+     .min = 1,
+     .max = 3600000,
+     .default_text = "10s",
+     .text = "How long a new authority stands in the caBundles before a certificate of it is "
+             "served: until every apiserver has heard of it."},
+    {.name = "cert-interval",
+     FLAG_AS_DURATION(struct options, cert_interval_ms),
+     .min = 100,
+     .max = 3600000,
+     .default_text = "10s",
+     .text = "How often the Secret and the caBundles are looked at."},
     CATALOG_FLAG,
     {.name = "kubeconfig",
      FLAG_AS_STRING(struct options, kubeconfig),

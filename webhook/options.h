@@ -15,6 +15,14 @@ struct options {
     const char *listen;
     const char *health_listen;
     const char *cert_dir;
+    bool manage_certs;
+    const char *cert_hosts;
+    int64_t cert_lifetime_ms;
+    int64_t cert_renew_before_ms;
+    int64_t ca_lifetime_ms;
+    int64_t ca_renew_before_ms;
+    int64_t ca_settle_ms;
+    int64_t cert_interval_ms;
     const char *catalog;
     const char *kubeconfig;
     int64_t threads;

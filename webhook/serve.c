@@ -20,6 +20,7 @@ struct app {
     struct metrics metrics;
     struct catalog_source catalog;
     struct cert_source *cert;
+    struct managed managed;
     struct cluster cluster;
     struct handlers handlers;
     struct http_route admission_routes[ADMISSION_ROUTES];
@@ -54,12 +55,39 @@ static int start_admission(struct app *app, struct err *err)
     return http_server_start(&config, &app->admission, err);
 }
 
+static void on_load(void *ctx, bool is_good)
+{
+    handlers_count_reload(ctx, "certificate", is_good);
+}
+
+/* Without --cert-dir the pair comes when the API server has been asked: until then nobody can be served,
+ * and /readyz says so. */
+static int open_cert(struct app *app, struct err *err)
+{
+    if (app->options->cert_dir)
+        return cert_source_open_dir(app->options->cert_dir, app->clock, &app->cert, err);
+    if (cert_source_open_empty(app->clock, &app->cert, err) < 0)
+        return -1;
+    const struct managed_parts parts = {
+        .clock = app->clock,
+        .metrics = &app->metrics,
+        .log = app->log,
+        .source = app->cert,
+        .on_load = on_load,
+        .ctx = &app->handlers,
+    };
+    if (managed_open(&app->managed, &app->options->managed, &parts, err) < 0)
+        return -1;
+    app->handlers.certs = app->managed.certs;
+    return 0;
+}
+
 static int start(struct app *app, struct err *err)
 {
     if (catalog_source_init(&app->catalog, app->options->catalog, mem_system(), err) < 0)
         return -1;
     app->handlers.catalog = &app->catalog;
-    if (cert_source_open_dir(app->options->cert_dir, app->clock, &app->cert, err) < 0)
+    if (open_cert(app, err) < 0)
         return -1;
     if (cluster_open(&app->cluster, app->options->kubeconfig, app->clock, &app->metrics, app->log,
                      err) < 0)
@@ -72,8 +100,10 @@ static int start(struct app *app, struct err *err)
     metrics_add_process(&app->metrics, "/proc/self", app->clock);
     if (metrics_check(&app->metrics, err) < 0)
         return -1;
-    /* Nothing waits for the API server here: only flows with templateRef need it, each when it comes. */
-    if (cluster_start(&app->cluster, err) < 0 || start_admission(app, err) < 0)
+    /* Nothing waits for the API server here: flows with templateRef need it, each when it comes, and
+     * certificates. */
+    if (cluster_start(&app->cluster, err) < 0 || managed_start(&app->managed, err) < 0 ||
+        start_admission(app, err) < 0)
         return -1;
     /* Health comes second: it must not answer before there is something to be ready. */
     handlers_health_routes(&app->handlers, app->health_routes);
@@ -90,7 +120,7 @@ static void warn_of_expiry(struct app *app)
 {
     struct cert_info info;
     cert_source_info(app->cert, &info);
-    if (info.is_expired)
+    if (info.is_expired && app->options->cert_dir)
         log_warn(app->log, "the certificate has expired: the apiserver refuses it",
                  LOG_CSTR("folder", app->options->cert_dir));
 }
@@ -155,6 +185,7 @@ static void done(struct app *app)
     }
     http_server_stop(app->health, HEALTH_STOP_MS);
     cluster_close(&app->cluster);
+    managed_close(&app->managed);
     cert_source_close(app->cert);
     catalog_source_done(&app->catalog);
     metrics_done(&app->metrics);

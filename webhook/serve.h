@@ -5,16 +5,18 @@
 #define WEBHOOK_SERVE_H
 
 #include "base/log.h"
+#include "webhook/managed.h"
 
 #include <stddef.h>
 
 struct serve_options {
     const char *listen;        /* HOST:PORT of the TLS port */
     const char *health_listen; /* HOST:PORT of metrics and probes, plain HTTP */
-    const char *cert_dir;      /* tls.crt and tls.key */
-    const char *catalog;       /* file, or NULL for the built-in catalog */
-    const char *kubeconfig;    /* file, or NULL for KUBECONFIG, the pod's account, or no cluster */
-    unsigned threads;          /* 0: one per CPU, at most 8 */
+    const char *cert_dir;      /* tls.crt and tls.key; NULL: `managed` */
+    struct managed_options managed;
+    const char *catalog;    /* file, or NULL for the built-in catalog */
+    const char *kubeconfig; /* file, or NULL for KUBECONFIG, the pod's account, or no cluster */
+    unsigned threads;       /* 0: one per CPU, at most 8 */
     unsigned max_connections;
     size_t max_body;      /* bytes */
     size_t memory_budget; /* bytes for all requests together */

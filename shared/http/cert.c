@@ -29,7 +29,7 @@ struct cert_source {
     char paths[FILE_COUNT][PATH_SIZE];  /* "" for a source from memory */
     struct file_mark marks[FILE_COUNT]; /* of the files that were tried last */
     pthread_mutex_t lock;               /* of what follows */
-    struct cert_pair *pair;
+    struct cert_pair *pair;             /* NULL: there was none yet */
     uint64_t generation;
 };
 
@@ -274,6 +274,15 @@ int cert_source_open_dir(const char *dir, const struct clock *clock, struct cert
     return 0;
 }
 
+int cert_source_open_empty(const struct clock *clock, struct cert_source **ret, struct err *err)
+{
+    struct cert_source *source = source_make(clock, err);
+    if (!source)
+        return -1;
+    *ret = source;
+    return 0;
+}
+
 int cert_source_open_pem(struct str cert, struct str key, const struct clock *clock,
                          struct cert_source **ret, struct err *err)
 {
@@ -330,7 +339,8 @@ const struct cert_pair *cert_source_acquire(struct cert_source *source)
 {
     pthread_mutex_lock(&source->lock);
     struct cert_pair *pair = source->pair;
-    atomic_fetch_add(&pair->refs, 1);
+    if (pair)
+        atomic_fetch_add(&pair->refs, 1);
     pthread_mutex_unlock(&source->lock);
     return pair;
 }
@@ -340,12 +350,15 @@ void cert_source_info(const struct cert_source *source, struct cert_info *ret)
     /* The lock is not part of what the caller sees. */
     struct cert_source *own = (struct cert_source *)source;
     int64_t now_s = clock_wall_ns(source->clock) / CLOCK_NS_PER_SEC;
+    *ret = (struct cert_info){0};
     pthread_mutex_lock(&own->lock);
-    *ret = (struct cert_info){
-        .not_before_s = own->pair->not_before_s,
-        .not_after_s = own->pair->not_after_s,
-        .is_expired = now_s > own->pair->not_after_s,
-        .generation = own->generation,
-    };
+    if (own->pair)
+        *ret = (struct cert_info){
+            .not_before_s = own->pair->not_before_s,
+            .not_after_s = own->pair->not_after_s,
+            .left_s = own->pair->not_after_s - now_s,
+            .is_expired = now_s > own->pair->not_after_s,
+            .generation = own->generation,
+        };
     pthread_mutex_unlock(&own->lock);
 }

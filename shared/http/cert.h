@@ -24,6 +24,8 @@ struct cert_source;
  * or 507 without memory. */
 int cert_source_open_dir(const char *dir, const struct clock *clock, struct cert_source **ret,
                          struct err *err);
+/* Without a pair yet: until cert_source_replace() every handshake fails. */
+int cert_source_open_empty(const struct clock *clock, struct cert_source **ret, struct err *err);
 /* The same for PEM in memory, which is copied. */
 int cert_source_open_pem(struct str cert, struct str key, const struct clock *clock,
                          struct cert_source **ret, struct err *err);
@@ -42,8 +44,10 @@ int cert_source_replace(struct cert_source *source, struct str cert, struct str 
 struct cert_info {
     int64_t not_before_s; /* seconds since 1970 */
     int64_t not_after_s;
+    int64_t left_s;      /* until then, by the clock's wall time; negative: expired */
     bool is_expired;     /* by the clock's wall time, now */
-    uint64_t generation; /* 1 for the first pair, one more for each that replaced it */
+    uint64_t generation; /* 1 for the first pair, one more for each that replaced it; 0 without one:
+                          * then all else is 0 too */
 };
 
 /* Of the current pair. */

@@ -23,7 +23,7 @@ struct cert_pair {
     int64_t not_after_s;
 };
 
-/* The current pair, counted. May be called by any thread. */
+/* The current pair, counted; NULL when there was none yet. May be called by any thread. */
 const struct cert_pair *cert_source_acquire(struct cert_source *source);
 /* Accepts NULL. */
 void cert_pair_release(const struct cert_pair *pair);

@@ -103,6 +103,8 @@ static int on_certificate(gnutls_session_t session, const gnutls_datum_t *ca_nam
         return -1;
     if (!conn->cert)
         conn->cert = cert_source_acquire(server_of(conn)->config.cert);
+    if (!conn->cert)
+        return -1;
     /* GnuTLS reads the chain; its type has no const. */
     *ret_chain = (gnutls_pcert_st *)conn->cert->chain;
     *ret_chain_len = conn->cert->chain_len;

@@ -398,6 +398,7 @@ static void on_answer(void *ctx, const struct kube_response *response)
     } else {
         finish(pending, &(const struct kube_result){.outcome = verdict.outcome,
                                                     .status = response->status,
+                                                    .date_s = response->date_s,
                                                     .body = response->body,
                                                     .message = verdict.message});
     }

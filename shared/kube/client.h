@@ -77,6 +77,7 @@ const char *kube_outcome_name(enum kube_outcome outcome);
 struct kube_result {
     enum kube_outcome outcome;
     int status;      /* HTTP, of the last answer; 0 without one */
+    int64_t date_s;  /* the server's time of the last answer, since 1970; 0 when it did not say */
     struct str body; /* JSON of the answer, of a failure too; valid during the call. Not for logs */
     /* For people, valid during the call: the server's message, or what failed. Where the server may
      * quote the object (400, 422, webhooks, policies) and the resource is not `is_plain`, the fields and

@@ -567,6 +567,15 @@ static const char *explain(const struct kube_exchange *exchange, CURLcode code, 
     return error[0] ? error : curl_easy_strerror(code);
 }
 
+static int64_t date_of(CURL *easy)
+{
+    struct curl_header *date;
+    if (curl_easy_header(easy, "Date", 0, CURLH_HEADER, -1, &date) != CURLHE_OK)
+        return 0;
+    time_t seconds = curl_getdate(date->value, NULL);
+    return seconds > 0 ? seconds : 0;
+}
+
 static void end_by_curl(struct kube_exchange *exchange, CURLcode code)
 {
     CURL *easy = exchange->slot->easy;
@@ -585,6 +594,7 @@ static void end_by_curl(struct kube_exchange *exchange, CURLcode code)
         .status = (int)status,
         .retry_after_ns =
             retry_after_s > 0 && retry_after_s < INT32_MAX ? retry_after_s * CLOCK_NS_PER_SEC : -1,
+        .date_s = date_of(easy),
         .body = buf_str(&exchange->data),
         .text = explain(exchange, code, error),
     };

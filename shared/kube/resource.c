@@ -28,6 +28,8 @@ const struct kube_resource kube_volume_claims = {.group = "",
                                                  .plural = "persistentvolumeclaims",
                                                  .is_namespaced = true,
                                                  .is_plain = true};
+const struct kube_resource kube_secrets = {
+    .group = "", .version = "v1", .kind = "Secret", .plural = "secrets", .is_namespaced = true};
 const struct kube_resource kube_endpoint_slices = {.group = "discovery.k8s.io",
                                                    .version = "v1",
                                                    .kind = "EndpointSlice",
@@ -57,6 +59,16 @@ const struct kube_resource kube_jobflow_templates = {.group = "workflow.kube-zen
                                                      .kind = "JobFlowTemplate",
                                                      .plural = "jobflowtemplates",
                                                      .is_namespaced = true};
+const struct kube_resource kube_mutating_webhooks = {.group = "admissionregistration.k8s.io",
+                                                     .version = "v1",
+                                                     .kind = "MutatingWebhookConfiguration",
+                                                     .plural = "mutatingwebhookconfigurations",
+                                                     .is_plain = true};
+const struct kube_resource kube_validating_webhooks = {.group = "admissionregistration.k8s.io",
+                                                       .version = "v1",
+                                                       .kind = "ValidatingWebhookConfiguration",
+                                                       .plural = "validatingwebhookconfigurations",
+                                                       .is_plain = true};
 
 /* RFC 3986, section 2.3. */
 static bool is_unreserved(char c)

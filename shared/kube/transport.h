@@ -39,6 +39,7 @@ struct kube_response {
     enum kube_failure failure;
     int status;             /* HTTP; 0 unless a status line was read */
     int64_t retry_after_ns; /* of the header Retry-After; -1 without one */
+    int64_t date_s;         /* of the header Date, since 1970; 0 without one */
     struct str body;        /* what was collected; empty when on_data took it */
     const char *text; /* for a failure: what happened, for people; static or valid in the call */
 };
