@@ -71,6 +71,7 @@ struct world {
     script *on_refusal;   /* fills its plan; NULL: none */
     char last_name[64];   /* the key of the last reconcile */
     unsigned *per_object; /* reconciles by the number in the name, or NULL */
+    char told[256];       /* what answered() was told: "PURPOSE=NAME " of each */
 };
 
 static struct stored *project(const struct mem *mem, const struct json *object,
@@ -128,6 +129,17 @@ static bool refused(void *ctx, struct queue_key key, struct moment now, const st
     if (w->on_refusal)
         w->on_refusal(w, key, plan);
     return w->gives_up;
+}
+
+static void answered(void *ctx, struct queue_key key, const struct action *action,
+                     const struct json *object)
+{
+    struct world *w = ctx;
+    struct str name = kube_text_at(object, "metadata", "name", NULL);
+    size_t len = strlen(w->told);
+    (void)key;
+    snprintf(w->told + len, sizeof(w->told) - len, "%s=%" PRIstr " ", action->purpose,
+             STR_ARG(object ? name : STR("nothing")));
 }
 
 static struct store *make_store(struct world *w, const struct store_type *type,
@@ -188,6 +200,7 @@ static int set_up(void **state)
                  .resource = &kube_performers,
                  .reconcile = reconcile,
                  .refused = refused,
+                 .answered = answered,
                  .ctx = w},
         .client = w->client,
         .timers = &w->timers,
@@ -648,6 +661,83 @@ static void what_is_gone_at_the_server_must_leave_the_cache_too(void **state)
     take_away(w->performers, PERFORMER_A);
     pass(w, 10);
     assert_int_equal(controller_active(w->controller), 0);
+}
+
+/* ---- Reading, and what the kind is told ---- */
+
+static const struct action read_settings = {
+    .verb = ACTION_READ,
+    .resource = &kube_config_maps,
+    .name = STR_INIT("settings"),
+    .purpose = "read ConfigMap",
+};
+
+static int read_and_write(struct world *w, struct queue_key key, struct plan *plan)
+{
+    (void)w, (void)key;
+    add(plan, read_settings);
+    add(plan, patch_status);
+    return 0;
+}
+
+#define SETTINGS "/api/v1/namespaces/ns/configmaps/settings"
+
+static void what_is_read_is_told_and_nobody_waits_for_a_cache(void **state)
+{
+    struct world *w = *state;
+    w->reconcile = read_and_write;
+    show(w, w->performers, PERFORMER_A);
+    start(w);
+    exchange(w, "GET", SETTINGS, 200,
+             "{\"metadata\":{\"name\":\"settings\",\"resourceVersion\":\"99\"}}");
+    exchange(w, "PATCH", SELF_A "/status", 200, PERFORMER_A);
+    expect_nothing(w);
+    assert_string_equal(w->told, "read ConfigMap=settings write status=a ");
+    assert_int_equal(controller_active(w->controller), 0);
+}
+
+static void what_is_not_there_is_told_as_nothing_and_the_plan_goes_on(void **state)
+{
+    struct world *w = *state;
+    w->reconcile = read_and_write;
+    show(w, w->performers, PERFORMER_A);
+    start(w);
+    exchange(w, "GET", SETTINGS, 404, STATUS("404", "NotFound"));
+    exchange(w, "PATCH", SELF_A "/status", 200, PERFORMER_A);
+    assert_string_equal(w->told, "read ConfigMap=nothing write status=a ");
+    assert_int_equal(w->refusals, 0);
+}
+
+static void a_read_that_fails_ends_the_plan_and_backs_off(void **state)
+{
+    struct world *w = *state;
+    w->reconcile = read_and_write;
+    show(w, w->performers, PERFORMER_A);
+    start(w);
+    exchange(w, "GET", SETTINGS, 200, "no JSON");
+    expect_nothing(w);
+    assert_string_equal(w->told, "");
+    pass(w, 10);
+    exchange(w, "GET", SETTINGS, 403, STATUS("403", "Forbidden"));
+    expect_nothing(w);
+    assert_int_equal(w->refusals, 1);
+}
+
+static void what_is_adopted_and_what_is_deleted_are_told(void **state)
+{
+    struct world *w = *state;
+    w->reconcile = want_pod;
+    show(w, w->performers, PERFORMER_A);
+    start(w);
+    exchange(w, "POST", PODS, 409, STATUS("409", "AlreadyExists"));
+    exchange(w, "GET", POD_A, 200, POD("7"));
+    assert_string_equal(w->told, "create pod=pod-a ");
+    show(w, w->pods, POD("7"));
+    w->pods_seen.version = 7;
+    w->reconcile = want_no_pod;
+    pass(w, 10);
+    exchange(w, "DELETE", POD_A, 200, POD("8"));
+    assert_string_equal(w->told, "create pod=pod-a delete pod=nothing ");
 }
 
 /* ---- Names that are taken ---- */
@@ -1111,6 +1201,10 @@ int main(void)
         TEST(a_successor_of_the_same_name_shows_that_the_old_one_is_gone),
         TEST(a_cache_that_takes_long_is_compared_with_the_server),
         TEST(what_is_gone_at_the_server_must_leave_the_cache_too),
+        TEST(what_is_read_is_told_and_nobody_waits_for_a_cache),
+        TEST(what_is_not_there_is_told_as_nothing_and_the_plan_goes_on),
+        TEST(a_read_that_fails_ends_the_plan_and_backs_off),
+        TEST(what_is_adopted_and_what_is_deleted_are_told),
         TEST(an_object_of_ours_that_exists_is_adopted),
         TEST(an_adopted_object_gets_back_its_labels),
         TEST(a_foreign_object_is_reported_and_left_alone),

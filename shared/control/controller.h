@@ -45,6 +45,7 @@ enum action_verb {
     ACTION_PATCH_MERGE,
     ACTION_PATCH_JSON,
     ACTION_DELETE,
+    ACTION_READ, /* a GET, for what is in no cache */
 };
 
 /* All texts live in the plan's arena. */
@@ -97,6 +98,10 @@ struct controller_kind {
      * NULL. */
     bool (*refused)(void *ctx, struct queue_key key, struct moment now, const struct action *action,
                     const struct action_failure *failure, struct plan *plan);
+    /* The object as the server has it after a write, or as it was read; NULL when nothing was found to be
+     * read, or was deleted. Valid during the call. May be NULL. */
+    void (*answered)(void *ctx, struct queue_key key, const struct action *action,
+                     const struct json *object);
     void *ctx;
 };
 

@@ -86,6 +86,13 @@ static void refuse(struct work *work, const struct kube_result *result, bool is_
     work_write(work);
 }
 
+static void tell(const struct work *work, const struct json *object)
+{
+    const struct controller_kind *kind = &work->controller->config.kind;
+    if (kind->answered && !work->relabel.resource)
+        kind->answered(kind->ctx, work->key, current(work), object);
+}
+
 static void go_on(struct work *work)
 {
     work->relabel = (struct action){0};
@@ -130,7 +137,7 @@ static void send(struct work *work);
 
 /* An earlier create of ours: after a crash, or one whose answer was lost. The plan goes on, and since it was
  * made without knowing the object, the key comes once more. */
-static void adopt(struct work *work, const struct kube_meta *meta)
+static void adopt(struct work *work, const struct json *object, const struct kube_meta *meta)
 {
     const struct json *labels = missing_labels(work, meta);
     struct work_log log;
@@ -138,6 +145,7 @@ static void adopt(struct work *work, const struct kube_meta *meta)
              LOG_CSTR("kind", current(work)->resource->kind),
              LOG_STR("object", current(work)->name), LOG_BOOL("relabelled", labels != NULL));
     work->end = WORK_AGAIN;
+    tell(work, object);
     if (!labels) {
         fence_version(work, current(work), meta);
         go_on(work);
@@ -156,14 +164,15 @@ static void adopt(struct work *work, const struct kube_meta *meta)
 
 /* ---- Looking: what is there now? ---- */
 
-static void found(struct work *work, const struct kube_result *result, const struct kube_meta *meta)
+static void found(struct work *work, const struct kube_result *result, const struct json *object,
+                  const struct kube_meta *meta)
 {
     const struct action *action = current(work);
     bool is_target = !str_is_set(action->uid) || str_eq(action->uid, meta->uid);
     switch (action->verb) {
     case ACTION_CREATE:
         if (str_is_set(action->owner_uid) && str_eq(meta->owner_uid, action->owner_uid))
-            adopt(work, meta);
+            adopt(work, object, meta);
         else
             refuse(work, result, true);
         break;
@@ -180,6 +189,8 @@ static void found(struct work *work, const struct kube_result *result, const str
         fence_version(work, action, meta);
         end(work, WORK_AGAIN);
         break;
+    case ACTION_READ:
+        break; /* is never looked for: nothing is unknown about it */
     }
 }
 
@@ -199,6 +210,10 @@ static void missing(struct work *work, const struct kube_result *result)
         fence_gone(work, action, (struct str){NULL, 0});
         end(work, WORK_AGAIN);
         break;
+    case ACTION_READ:
+        tell(work, NULL);
+        go_on(work);
+        break;
     }
 }
 
@@ -216,13 +231,16 @@ static void looked(void *ctx, const struct kube_result *result)
 {
     struct work *work = ctx;
     struct kube_meta meta;
+    const struct json *object = NULL;
     work->pending = NULL;
+    if (result->outcome == KUBE_OK)
+        object = controller_read(work->controller, result, &meta);
     if (result->outcome == KUBE_NOT_FOUND)
         missing(work, result);
     else if (result->outcome == KUBE_INVALID || result->outcome == KUBE_FORBIDDEN_BY)
         fail(work, "the server does not let us look at the object", result);
-    else if (result->outcome == KUBE_OK && controller_read(work->controller, result, &meta))
-        found(work, result, &meta);
+    else if (object)
+        found(work, result, object, &meta);
     else
         look_again_later(work);
 }
@@ -249,12 +267,17 @@ static void written(struct work *work, const struct kube_result *result)
     const struct json *object = controller_read(work->controller, result, &meta);
     if (action->verb == ACTION_DELETE) {
         fence_gone(work, action, str_is_set(action->uid) ? action->uid : meta.uid);
-    } else if (object) {
+        object = NULL;
+    } else if (object && action->verb != ACTION_READ) {
         fence_version(work, action, &meta);
-    } else {
+    } else if (!object && action->verb == ACTION_READ) {
+        fail(work, "what was read cannot be understood", result);
+        return;
+    } else if (!object) {
         work_look(work); /* which version it has now */
         return;
     }
+    tell(work, object);
     go_on(work);
 }
 
@@ -310,6 +333,7 @@ static void send(struct work *work)
         [ACTION_PATCH_MERGE] = KUBE_PATCH_MERGE,
         [ACTION_PATCH_JSON] = KUBE_PATCH_JSON,
         [ACTION_DELETE] = KUBE_DELETE,
+        [ACTION_READ] = KUBE_GET,
     };
     const struct action *action = current(work);
     struct kube_call call = {
