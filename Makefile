@@ -274,6 +274,7 @@ GENERATE := build/release/generate
 $(GENERATE): build/release/hack/generate/main.o build/release/webhook/options.o \
 		build/release/controller/options.o \
 		build/release/controller/performer_reason.o \
+		build/release/controller/flow_reason.o \
 		build/release/libcore.a
 	@echo "  LINK    $@"
 	@$(CC) $(LDFLAGS_release) -pthread -o $@ $^ $(CORE_LIBS)

@@ -4,7 +4,8 @@
 #include "kube/lease.h"
 
 enum {
-    WATCHES = 5,
+    WATCHES = 8,
+    CONTROLLERS = 2,
     WATCHDOG_S = 5,
     PROBLEM_EVERY = 6, /* watchdogs between two lines about the same watch */
     DRAIN_S = 5,
@@ -15,6 +16,7 @@ struct app;
 /* A collection of the server, and who is told of its changes. */
 struct watch {
     const struct store_type *type;
+    const char *name; /* in metrics; the kind when NULL */
     const char *label_selector;
     void (*on_change)(void *ctx, const struct stored *before, const struct stored *after);
     struct store *store;
@@ -35,18 +37,30 @@ struct app {
     struct kube_events *events;
     struct kube_lease *lease; /* once all caches have synced */
     unsigned lease_problems;  /* as of struct watch */
-    struct queue *queue;
-    struct controller *controller;
+    struct queue *queues[CONTROLLERS];
+    struct controller *controllers[CONTROLLERS];
     struct controller_metrics controller_metrics;
     struct performer_metrics performer_metrics;
     struct performer_controller performers;
+    struct flow_metrics flow_metrics;
+    struct flow_controller flows;
     struct watch watches[WATCHES];
     bool has_synced;
     bool has_more; /* to do at once */
     enum app_end end;
 };
 
-enum { WATCH_PERFORMERS, WATCH_PODS, WATCH_SERVICES, WATCH_SLICES, WATCH_NODES };
+enum { PERFORMERS, FLOWS };
+enum {
+    WATCH_PERFORMERS,
+    WATCH_PODS,
+    WATCH_SERVICES,
+    WATCH_SLICES,
+    WATCH_NODES,
+    WATCH_FLOWS,
+    WATCH_JOBS,
+    WATCH_JOB_PODS,
+};
 
 /* ---- What a change means ---- */
 
@@ -58,14 +72,23 @@ static bool is_leading(const struct app *app)
 static void enqueue(void *ctx, struct queue_key key)
 {
     struct app *app = ctx;
-    controller_enqueue(app->controller, key);
+    controller_enqueue(app->controllers[PERFORMERS], key);
+}
+
+static void enqueue_flow(void *ctx, struct queue_key key)
+{
+    struct app *app = ctx;
+    controller_enqueue(app->controllers[FLOWS], key);
 }
 
 static void performer_changed(void *ctx, const struct stored *before, const struct stored *after)
 {
     struct app *app = ctx;
     const struct stored *stored = after ? after : before;
+    struct queue_key flow;
     enqueue(app, (struct queue_key){stored->namespace, stored->name});
+    if (flow_performer_changed(&app->flows, before, after, &flow))
+        enqueue_flow(app, flow);
     if (is_leading(app))
         performer_metrics_observe(&app->performer_metrics, before, after);
 }
@@ -102,14 +125,48 @@ static void node_changed(void *ctx, const struct stored *before, const struct st
         performer_each_on_node(&app->performers, (after ? after : before)->name, enqueue, app);
 }
 
+static void flow_object_changed(void *ctx, const struct stored *before, const struct stored *after)
+{
+    struct app *app = ctx;
+    const struct stored *stored = after ? after : before;
+    flow_changed(&app->flows, before, after);
+    enqueue_flow(app, (struct queue_key){stored->namespace, stored->name});
+    if (is_leading(app))
+        flow_metrics_observe(&app->flows, before, after);
+}
+
+static void job_changed(void *ctx, const struct stored *before, const struct stored *after)
+{
+    struct app *app = ctx;
+    struct queue_key key;
+    if (flow_job_changed(&app->flows, before, after, &key))
+        enqueue_flow(app, key);
+}
+
+static void job_pod_changed(void *ctx, const struct stored *before, const struct stored *after)
+{
+    struct app *app = ctx;
+    struct queue_key key;
+    if (flow_pod_changed(&app->flows, before, after, &key))
+        enqueue_flow(app, key);
+}
+
 /* ---- Leading ---- */
 
 static void on_started(void *ctx)
 {
     struct app *app = ctx;
     log_info(app->config.log, "leading", LOG_STR("identity", app->config.identity));
-    if (app->end == APP_RUNNING)
-        controller_start(app->controller);
+    /* What was kept of flows is older than what another one may have done since. */
+    flow_gate_reset(app->flows.gate);
+    for (size_t i = 0; i < CONTROLLERS && app->end == APP_RUNNING; i++)
+        controller_start(app->controllers[i]);
+}
+
+static void stop_controllers(struct app *app)
+{
+    for (size_t i = 0; i < CONTROLLERS; i++)
+        controller_stop(app->controllers[i]);
 }
 
 static void on_stopped(void *ctx)
@@ -117,7 +174,7 @@ static void on_stopped(void *ctx)
     struct app *app = ctx;
     log_warn(app->config.log, "no longer leading: the Lease was lost, or could not be renewed",
              LOG_STR("identity", app->config.identity));
-    controller_stop(app->controller);
+    stop_controllers(app);
 }
 
 /* Who has not seen everything must not lead. */
@@ -250,44 +307,90 @@ static int begin_watch(struct app *app, struct watch *watch, struct err *err)
     return watch->reflector ? 0 : -1;
 }
 
-static int make_controller(struct app *app, struct err *err)
+/* The caches that a controller decides on, that of its own kind first. */
+static const size_t performer_caches[] = {WATCH_PERFORMERS, WATCH_PODS, WATCH_SERVICES,
+                                          WATCH_SLICES, WATCH_NODES};
+static const size_t flow_caches[] = {WATCH_FLOWS, WATCH_JOBS, WATCH_JOB_PODS, WATCH_PERFORMERS};
+
+struct part {
+    struct controller_kind kind;
+    const size_t *caches;
+    size_t cache_count;
+};
+
+static int make_controller(struct app *app, size_t index, const struct part *part, struct err *err)
 {
     const struct app_config *c = &app->config;
-    app->queue = queue_new(&(const struct queue_config){.name = "performer",
-                                                        .timers = &app->timers,
-                                                        .clock = c->clock,
-                                                        .random = c->random,
-                                                        .mem = c->mem,
-                                                        .metrics = c->metrics},
-                           err);
-    if (!app->queue)
+    app->queues[index] = queue_new(&(const struct queue_config){.name = part->kind.name,
+                                                                .timers = &app->timers,
+                                                                .clock = c->clock,
+                                                                .random = c->random,
+                                                                .mem = c->mem,
+                                                                .metrics = c->metrics},
+                                   err);
+    if (!app->queues[index])
         return -1;
     struct controller_config config = {
-        .kind = {.name = "performer",
-                 .resource = &kube_performers,
-                 .reconcile = performer_reconcile,
-                 .refused = performer_refused,
-                 .ctx = &app->performers},
+        .kind = part->kind,
         .client = app->client,
         .timers = &app->timers,
         .clock = c->clock,
         .random = c->random,
         .mem = c->mem,
-        .queue = app->queue,
-        .cache_count = WATCHES,
+        .queue = app->queues[index],
+        .cache_count = part->cache_count,
         .events = app->events,
         .metrics = c->metrics ? &app->controller_metrics : NULL,
         .log = c->log,
         .workers = c->workers,
         .resync_ns = c->resync_ns,
     };
-    for (size_t i = 0; i < WATCHES; i++) {
-        const struct watch *watch = &app->watches[i];
+    for (size_t i = 0; i < part->cache_count; i++) {
+        const struct watch *watch = &app->watches[part->caches[i]];
         config.caches[i] =
             (struct controller_cache){watch->type->resource, watch->store, watch->reflector};
     }
-    app->controller = controller_new(&config, err);
-    return app->controller ? 0 : -1;
+    app->controllers[index] = controller_new(&config, err);
+    return app->controllers[index] ? 0 : -1;
+}
+
+static int make_controllers(struct app *app, struct err *err)
+{
+    const struct part parts[CONTROLLERS] = {
+        [PERFORMERS] = {.kind = {.name = "performer",
+                                 .resource = &kube_performers,
+                                 .reconcile = performer_reconcile,
+                                 .refused = performer_refused,
+                                 .ctx = &app->performers},
+                        .caches = performer_caches,
+                        .cache_count = sizeof(performer_caches) / sizeof(performer_caches[0])},
+        [FLOWS] = {.kind = {.name = "jobflow",
+                            .resource = &kube_jobflows,
+                            .reconcile = flow_reconcile,
+                            .refused = flow_refused,
+                            .answered = flow_answered,
+                            .ctx = &app->flows},
+                   .caches = flow_caches,
+                   .cache_count = sizeof(flow_caches) / sizeof(flow_caches[0])},
+    };
+    for (size_t i = 0; i < CONTROLLERS; i++) {
+        if (make_controller(app, i, &parts[i], err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int make_gate(struct app *app, struct err *err)
+{
+    const struct app_config *c = &app->config;
+    app->flows.gate = flow_gate_new(&(const struct flow_gate_config){.mem = c->mem,
+                                                                     .random = c->random,
+                                                                     .max_active = c->max_active,
+                                                                     .wake = enqueue_flow,
+                                                                     .drop_run = flow_drop_run,
+                                                                     .ctx = app},
+                                    err);
+    return app->flows.gate ? 0 : -1;
 }
 
 static void add_metrics(struct app *app)
@@ -298,6 +401,7 @@ static void add_metrics(struct app *app)
     controller_metrics_add(&app->controller_metrics, m);
     kube_lease_add_metrics(m); /* the lease itself comes later */
     performer_metrics_add(&app->performer_metrics, m);
+    flow_metrics_add(&app->flow_metrics, m);
     struct gauge_family *objects =
         metrics_gauges(m, "callboard_controller_cache_objects", "Objects in the caches.",
                        METRICS_LABELS("kind"), 16);
@@ -305,10 +409,11 @@ static void add_metrics(struct app *app)
         metrics_gauges(m, "callboard_controller_cache_bytes", "Memory that the caches take.",
                        METRICS_LABELS("kind"), 16);
     for (size_t i = 0; i < WATCHES; i++) {
+        struct watch *watch = &app->watches[i];
         struct metrics_values kind =
-            METRICS_VALUES(str_from_cstr(app->watches[i].type->resource->kind));
-        app->watches[i].objects = gauge_of(objects, kind);
-        app->watches[i].bytes = gauge_of(bytes, kind);
+            METRICS_VALUES(str_from_cstr(watch->name ? watch->name : watch->type->resource->kind));
+        watch->objects = gauge_of(objects, kind);
+        watch->bytes = gauge_of(bytes, kind);
     }
 }
 
@@ -326,6 +431,14 @@ static void set_up(struct app *app)
                           .label_selector = PERFORMER_LABEL_SELECTOR,
                           .on_change = slice_changed},
         [WATCH_NODES] = {.type = &performer_nodes, .on_change = node_changed},
+        [WATCH_FLOWS] = {.type = &flow_objects, .on_change = flow_object_changed},
+        [WATCH_JOBS] = {.type = &flow_jobs,
+                        .label_selector = FLOW_JOB_SELECTOR,
+                        .on_change = job_changed},
+        [WATCH_JOB_PODS] = {.type = &flow_pods,
+                            .name = "Pod of a Job",
+                            .label_selector = FLOW_POD_SELECTOR,
+                            .on_change = job_pod_changed},
     };
     memcpy(app->watches, watches, sizeof(watches));
     if (!str_is_set(app->config.lease_namespace))
@@ -343,7 +456,7 @@ static int start(struct app *app, struct err *err)
     add_metrics(app);
     if (timers_register(&app->timers, &app->watchdog, fire_watchdog, app, err) < 0 ||
         timers_register(&app->timers, &app->drained, fire_drained, app, err) < 0 ||
-        make_client(app, err) < 0)
+        make_client(app, err) < 0 || make_gate(app, err) < 0)
         return -1;
     for (size_t i = 0; i < WATCHES; i++) {
         if (make_store(app, &app->watches[i], err) < 0 ||
@@ -359,8 +472,15 @@ static int start(struct app *app, struct err *err)
         .catalog = app->config.catalog,
         .scheduler = app->config.scheduler,
     };
+    app->flows.flows = app->watches[WATCH_FLOWS].store;
+    app->flows.jobs = app->watches[WATCH_JOBS].store;
+    app->flows.pods = app->watches[WATCH_JOB_PODS].store;
+    app->flows.performers = app->watches[WATCH_PERFORMERS].store;
+    app->flows.mem = app->config.mem;
+    app->flows.metrics = app->config.metrics ? &app->flow_metrics : NULL;
+    app->flows.scheduler = app->config.scheduler;
     timers_set(&app->timers, &app->watchdog, clock_now_ns(app->config.clock));
-    return make_controller(app, err);
+    return make_controllers(app, err);
 }
 
 struct app *app_new(const struct app_config *config, struct err *err)
@@ -383,14 +503,17 @@ void app_free(struct app *app)
 {
     if (!app)
         return;
-    controller_free(app->controller);
-    queue_free(app->queue);
+    for (size_t i = 0; i < CONTROLLERS; i++) {
+        controller_free(app->controllers[i]);
+        queue_free(app->queues[i]);
+    }
     kube_lease_free(app->lease);
     kube_events_free(app->events);
     for (size_t i = 0; i < WATCHES; i++) {
         kube_reflector_free(app->watches[i].reflector);
         store_free(app->watches[i].store);
     }
+    flow_gate_free(app->flows.gate);
     kube_client_free(app->client);
     timers_unregister(&app->timers, &app->watchdog);
     timers_unregister(&app->timers, &app->drained);
@@ -411,7 +534,7 @@ static void release(struct app *app)
 {
     app->end = APP_RELEASING;
     timers_cancel(&app->timers, &app->drained);
-    controller_stop(app->controller);
+    stop_controllers(app);
     if (app->lease)
         kube_lease_release(app->lease, released, app);
     else
@@ -429,7 +552,8 @@ void app_stop(struct app *app)
     if (app->end != APP_RUNNING)
         return;
     app->end = APP_DRAINING;
-    controller_drain(app->controller);
+    for (size_t i = 0; i < CONTROLLERS; i++)
+        controller_drain(app->controllers[i]);
     timers_set(&app->timers, &app->drained,
                clock_now_ns(app->config.clock) + DRAIN_S * CLOCK_NS_PER_SEC);
 }
@@ -455,8 +579,13 @@ void app_run_once(struct app *app, int64_t until_ns)
         if (app->has_synced && app->end == APP_RUNNING)
             stand_for_election(app);
     }
-    app->has_more = controller_run(app->controller);
-    if (app->end == APP_DRAINING && controller_is_idle(app->controller))
+    bool is_idle = true;
+    app->has_more = false;
+    for (size_t i = 0; i < CONTROLLERS; i++) {
+        app->has_more = controller_run(app->controllers[i]) || app->has_more;
+        is_idle = is_idle && controller_is_idle(app->controllers[i]);
+    }
+    if (app->end == APP_DRAINING && is_idle)
         release(app);
 }
 

@@ -17,6 +17,7 @@
 #define CONTROLLER_APP_H
 
 #include "base/log.h"
+#include "controller/flow.h"
 #include "controller/performer.h"
 #include "kube/client.h"
 
@@ -43,6 +44,7 @@ struct app_config {
     unsigned burst;
     unsigned workers; /* of control/controller.h */
     enum performer_scheduler scheduler;
+    int64_t max_active; /* flows at the same time; 0: no limit */
 };
 
 struct app;

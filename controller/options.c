@@ -33,6 +33,13 @@ static const struct flag serve_flags[] = {
      .text = "Who places the pods: the cluster's own scheduler (plain), the same with Callboard's "
              "extender for the pods that are marked (marked), or the second scheduler, "
              "callboard-scheduler (callboard)."},
+    {.name = "max-active-flows",
+     FLAG_AS_INT(struct controller_options, max_active_flows),
+     .min = 0,
+     .max = 1000000,
+     .default_text = "0",
+     .text = "How many JobFlows may be active at the same time; 0 for any number. Others wait, by "
+             "their priority."},
     {.name = "kube-api-qps",
      FLAG_AS_INT(struct controller_options, qps),
      .min = 1,
@@ -105,8 +112,9 @@ static const struct flag common_flags[] = {
 
 const struct flag_program controller_program = {
     .name = "callboard-controller",
-    .text =
-        "Callboard's controller: makes the pods and Services of Performers and keeps them right.",
+    .text = "Callboard's controller: makes the pods and Services of Performers and keeps them "
+            "right, and "
+            "runs the steps of JobFlows.",
     .commands = commands,
     .command_count = COUNT(commands),
     .flags = common_flags,

@@ -20,6 +20,7 @@ struct controller_options {
     int64_t burst;
     int64_t workers;
     int64_t resync_ms;
+    int64_t max_active_flows;
     enum performer_scheduler scheduler;
     const char *lease_namespace;
     int64_t lease_duration_ms;

@@ -209,6 +209,19 @@ const struct store_type performer_objects = {
     .project = project_performer,
 };
 
+bool performer_is_ready(const struct stored *stored)
+{
+    const struct performer_object *performer = (const struct performer_object *)stored;
+    return performer->phase == PHASE_RUNNING && performer->is_ready &&
+           performer->observed_generation == stored->generation;
+}
+
+bool performer_has_given_up(const struct stored *stored)
+{
+    const struct performer_object *performer = (const struct performer_object *)stored;
+    return performer->phase == PHASE_FAILED && performer->reason == REASON_BACKOFF_LIMIT_EXCEEDED;
+}
+
 /* ---- Pods ---- */
 
 /* Why a container waits, when that is a failure (kubernetes pkg/kubelet/images/types.go and

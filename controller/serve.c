@@ -184,6 +184,7 @@ static int start_app(struct process *p, struct err *err)
         .burst = (unsigned)o->burst,
         .workers = (unsigned)o->workers,
         .scheduler = o->scheduler,
+        .max_active = o->max_active_flows,
     };
     p->app = app_new(&config, err);
     return p->app ? 0 : -1;

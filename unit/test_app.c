@@ -41,8 +41,15 @@ enum { MISSING = -1, STEPS_MAX = 200 };
     "\"leaseTransitions\":1}}"
 #define LEASES "/namespaces/callboard-system/leases"
 
-static const char *const watched[] = {"/performers?", "/pods?", "/services?", "/endpointslices?",
-                                      "/nodes?"};
+/* "*" is for anything in between. */
+static const char *const watched[] = {"/performers?",
+                                      "/pods?*hourglass-performer",
+                                      "/services?",
+                                      "/endpointslices?",
+                                      "/nodes?",
+                                      "/jobflows?",
+                                      "/jobs?*kube-zen.io%2Fflow",
+                                      "/pods?*kube-zen.io%2Fresult"};
 enum { WATCHED = sizeof(watched) / sizeof(watched[0]) };
 
 struct fixture {
@@ -114,8 +121,15 @@ static int tear_down(void **state)
 
 static bool is_request(const struct kube_request *request, const char *method, const char *part)
 {
-    return strcmp(request->method, method) == 0 &&
-           memmem(request->target.ptr, request->target.len, part, strlen(part));
+    struct str rest = request->target, first, second;
+    if (strcmp(request->method, method) != 0)
+        return false;
+    str_cut(str_from_cstr(part), '*', &first, &second);
+    const char *at = memmem(rest.ptr, rest.len, first.ptr, first.len);
+    if (!at || !str_is_set(second))
+        return at != NULL;
+    rest = str_sub(rest, (size_t)(at - rest.ptr), rest.len);
+    return memmem(rest.ptr, rest.len, second.ptr, second.len) != NULL;
 }
 
 /* The first such request that waits for its answer, or MISSING. */
@@ -217,7 +231,7 @@ static double reconciles(struct fixture *f)
 
 /* ---- Starting ---- */
 
-static void it_watches_performers_their_children_and_nodes(void **state)
+static void it_watches_performers_flows_their_children_and_nodes(void **state)
 {
     struct fixture *f = *state;
     for (size_t i = 0; i < WATCHED; i++)
@@ -238,7 +252,7 @@ static void one_namespace_is_watched_when_it_is_told_so(void **state)
     start(&f);
     for (size_t i = 0; i < WATCHED; i++) {
         bool is_node = strstr(watched[i], "/nodes") != NULL;
-        char part[64];
+        char part[96];
         snprintf(part, sizeof(part), "/namespaces/team%s", watched[i]);
         assert_int_equal(find_open(&f, "GET", part) != MISSING, !is_node);
     }
@@ -426,7 +440,7 @@ static void a_start_without_memory_fails_and_leaks_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WIRED(it_watches_performers_their_children_and_nodes),
+        WIRED(it_watches_performers_flows_their_children_and_nodes),
         cmocka_unit_test(one_namespace_is_watched_when_it_is_told_so),
         WIRED(nobody_stands_for_election_who_has_not_seen_everything),
         WIRED(all_metrics_are_there_before_the_election),

@@ -7,6 +7,7 @@
  *   generate commands       the commands and flags of the programs, Markdown
  *   generate kinds          the plural of each kind, a line each
  */
+#include "controller/flow_reason.h"
 #include "controller/options.h"
 #include "controller/performer_reason.h"
 #include "types/catalog.h"
@@ -42,6 +43,9 @@ static void write_reference(struct buf *out)
         out,
         STR("\n## Reasons of Performers\n\nIn `status.conditions[].reason` and in events.\n\n"));
     performer_reason_write_markdown(out);
+    buf_put(out, STR("\n## Reasons of JobFlows\n\nIn `status.conditions[].reason`, in "
+                     "`status.steps[].reason` and in events.\n\n"));
+    flow_reason_write_markdown(out);
 }
 
 /* As a block scalar: what the administrator edits is the catalog's own text. */
