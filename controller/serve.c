@@ -14,6 +14,9 @@
 enum {
     TICK_MS = 1000,
     HEALTH_STOP_MS = 1000,
+    /* Among what a Performer takes to start nobody notices it; on a busy cluster it saves a third of our
+     * processor time. */
+    GATHER_MS = 20,
     /* A loop that has not come round for so long is stuck; one turn takes milliseconds. */
     HEARTBEAT_S = 30,
     /* Watches are heard at least every 90 s while all is well. */
@@ -155,6 +158,7 @@ static int connect_to_cluster(struct process *p, struct err *err)
         .user_agent = STR("callboard-controller/" CALLBOARD_VERSION),
         .identity = p->kube->identity,
         .max_connections = (unsigned)p->options->workers,
+        .gather_ns = GATHER_MS * CLOCK_NS_PER_MS,
     };
     p->transport = kube_curl_new(&config, err);
     return p->transport ? 0 : -1;

@@ -600,6 +600,60 @@ static void wake_ends_a_wait(void **state)
     f->transport->ops->wait(f->transport, clock_now_ns(clock_system()));
 }
 
+/* Takes the first part of the stream up without a pause, because the end of each wait is due. */
+static void take_first_part(struct fixture *f, struct got *got)
+{
+    struct kube_request request = get_of("/stream");
+    int64_t end = clock_now_ns(clock_system()) + PATIENCE_NS;
+    send_request(f, &request, got, true);
+    while (got->parts == 0) {
+        if (clock_now_ns(clock_system()) > end)
+            fail_msg("nothing came");
+        f->transport->ops->wait(f->transport, 0);
+    }
+}
+
+static void what_comes_after_a_turn_is_left_to_gather(void **state)
+{
+    struct fixture *f = *state;
+    struct got got = {0};
+    f->config.gather_ns = 30 * MS;
+    start(f);
+    int64_t before = clock_now_ns(clock_system());
+    take_first_part(f, &got);
+    tls_server_release(&f->server);
+    while (got.parts == 1)
+        f->transport->ops->wait(f->transport, before + PATIENCE_NS);
+    assert_string_equal(got.data, "[one][two]");
+    assert_true(clock_now_ns(clock_system()) - before >= f->config.gather_ns);
+}
+
+static void wake_ends_the_pause_after_a_turn(void **state)
+{
+    struct fixture *f = *state;
+    struct got got = {0};
+    f->config.gather_ns = 3600 * SEC;
+    start(f);
+    take_first_part(f, &got);
+    f->transport->ops->wake(f->transport);
+    f->transport->ops->wait(f->transport, INT64_MAX); /* would be for an hour */
+}
+
+static void a_request_is_sent_without_a_pause(void **state)
+{
+    struct fixture *f = *state;
+    struct kube_request request = get_of("/quick");
+    struct got stream = {0}, got = {0};
+    f->config.gather_ns = 3600 * SEC;
+    start(f);
+    take_first_part(f, &stream);
+    send_request(f, &request, &got, false);
+    f->transport->ops->wait(f->transport, INT64_MAX); /* would be for an hour */
+    while (got.times == 0)
+        f->transport->ops->wait(f->transport, 0);
+    assert_int_equal(got.status, 200);
+}
+
 static void freeing_ends_what_is_under_way(void **state)
 {
     struct fixture *f = *state;
@@ -762,6 +816,9 @@ int main(void)
         TEST(requests_beyond_the_connections_wait_for_one),
         TEST(no_child_process_inherits_a_connection),
         TEST(wake_ends_a_wait),
+        TEST(what_comes_after_a_turn_is_left_to_gather),
+        TEST(wake_ends_the_pause_after_a_turn),
+        TEST(a_request_is_sent_without_a_pause),
         TEST(freeing_ends_what_is_under_way),
         TEST(an_address_that_is_none_is_named),
         TEST(a_new_token_is_used_at_once_and_a_refused_one_is_told),

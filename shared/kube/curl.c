@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -118,6 +119,7 @@ struct curl_transport {
     struct slot *idle;
     size_t idle_count;
     struct snapshot *identity; /* the newest */
+    int64_t turned_ns;         /* when something came the last time */
     int epoll;
     int wakeup;
     bool has_curl;
@@ -812,11 +814,24 @@ static int wait_ms(const struct curl_transport *t, int64_t until_ns)
     return until_ns == TIMERS_NEVER ? -1 : ms > INT32_MAX ? INT32_MAX : (int)ms;
 }
 
+/* The pause after a turn in which something came. It holds up nothing that is due, and wake() ends it. */
+static void gather(struct curl_transport *t, int64_t until_ns)
+{
+    struct pollfd wakeup = {.fd = t->wakeup, .events = POLLIN};
+    int64_t end_ns = t->turned_ns + t->config.gather_ns;
+    int ms = t->config.gather_ns > 0 ? wait_ms(t, end_ns < until_ns ? end_ns : until_ns) : 0;
+    if (ms > 0)
+        (void)poll(&wakeup, 1, ms);
+}
+
 static void curl_wait(struct kube_transport *transport, int64_t until_ns)
 {
     struct curl_transport *t = curl_of(transport);
     struct epoll_event events[EVENTS_MAX];
+    gather(t, until_ns);
     int count = epoll_wait(t->epoll, events, EVENTS_MAX, wait_ms(t, until_ns));
+    if (count > 0)
+        t->turned_ns = now_ns(t);
     for (int i = 0; i < count; i++)
         handle_event(t, &events[i]);
     timers_run(&t->timers, now_ns(t));

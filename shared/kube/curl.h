@@ -31,7 +31,11 @@ struct kube_curl_config {
     /* Of the request lane; 0: 8. Not fewer than the client's calls in flight: those that wait inside
      * libcurl cost it half as much again. */
     unsigned max_connections;
-    int64_t connect_timeout_ns;            /* 0: 5 s */
+    int64_t connect_timeout_ns; /* 0: 5 s */
+    /* After something came, wait() leaves what comes next for so long, so that a busy server's answers and
+     * events are taken up many at a time: a turn for each would cost more than they do. What comes after a
+     * time of silence is taken up at once. 0: no pause. */
+    int64_t gather_ns;
     struct kube_identity_source *identity; /* outlives the transport; NULL: none */
 };
 
