@@ -340,6 +340,61 @@ static void three_mebibytes_of_zeros_are_refused_by_their_number_within_the_memo
     arena_done(&arena);
 }
 
+static void managed_fields_are_left_out_where_the_server_writes_them(void **state)
+{
+    struct fixture *f = *state;
+    const struct json_limits limits = {
+        .max_depth = 9, .max_values = 20, .leave_out_managed_fields = true};
+    static const struct {
+        const char *text, *want; /* NULL: refused */
+    } rows[] = {
+        {"{\"metadata\":{\"managedFields\":[{\"a\":\"]}\\\"\"}],\"name\":\"a\"}}",
+         "{\"metadata\":{\"name\":\"a\"}}"},
+        {"{\"object\":{\"metadata\":{\"name\":\"a\", \"managedFields\" : [ [] , {} ] "
+         "},\"spec\":1}}",
+         "{\"object\":{\"metadata\":{\"name\":\"a\"},\"spec\":1}}"},
+        {"{\"metadata\":{\"a\":1,\"managedFields\":{},\"managedFields\":null,\"b\":2}}",
+         "{\"metadata\":{\"a\":1,\"b\":2}}"},
+        {"{\"metadata\":{\"managedFields\":[]}}", "{\"metadata\":{}}"},
+        {"{\"metadata\":{\"managedFields\":\"\\u00e4\"}}", "{\"metadata\":{}}"},
+        /* What only looks like it. */
+        {"{\"managedFields\":[1]}", "{\"managedFields\":[1]}"},
+        {"{\"spec\":{\"managedFields\":[1]}}", "{\"spec\":{\"managedFields\":[1]}}"},
+        {"{\"metadata\":{\"managedFieldsToo\":[1]}}", "{\"metadata\":{\"managedFieldsToo\":[1]}}"},
+        {"{\"metadata\":{\"labels\":{\"managedFields\":\"x\"}}}",
+         "{\"metadata\":{\"labels\":{\"managedFields\":\"x\"}}}"},
+        {"{\"a\":{\"b\":{\"metadata\":{\"managedFields\":1}}}}",
+         "{\"a\":{\"b\":{\"metadata\":{\"managedFields\":1}}}}"},
+        /* What is around it is read as strictly as ever. */
+        {"{\"metadata\":{\"managedFields\":[],}}", NULL},
+        {"{\"metadata\":{,\"managedFields\":[]}}", NULL},
+        {"{\"metadata\":{\"managedFields\":[] \"a\":1}}", NULL},
+        {"{\"metadata\":{\"managedFields\" []}}", NULL},
+        {"{\"metadata\":{\"managedFields\":}}", NULL},
+        {"{\"metadata\":{\"managedFields\":x}}", NULL},
+        {"{\"metadata\":{\"a\":1,\"managedFields\":[],\"a\":2}}", NULL},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct str text = str_from_cstr(rows[i].text);
+        const struct json *value = json_read(&f->arena, text, &limits, &f->err);
+        if (!rows[i].want) {
+            assert_null(value);
+            assert_int_equal(f->err.code, 400);
+            continue;
+        }
+        if (!value)
+            fail_msg("%s: %s", rows[i].text, f->err.message);
+        struct buf buf;
+        buf_init(&buf, &f->mem.mem, 1024);
+        json_write(&buf, value);
+        assert_str_equal(buf_str(&buf), str_from_cstr(rows[i].want));
+        buf_done(&buf);
+        /* Cut anywhere it is refused. */
+        for (size_t len = 0; len < text.len; len++)
+            assert_null(json_read(&f->arena, str_sub(text, 0, len), &limits, &f->err));
+    }
+}
+
 static void the_length_of_a_number_is_limited(void **state)
 {
     struct fixture *f = *state;
@@ -938,6 +993,7 @@ int main(void)
         TEST(depth_is_limited),
         TEST(the_number_of_values_is_limited),
         TEST(three_mebibytes_of_zeros_are_refused_by_their_number_within_the_memory),
+        TEST(managed_fields_are_left_out_where_the_server_writes_them),
         TEST(the_length_of_a_number_is_limited),
         TEST(the_length_of_a_text_is_limited),
         TEST(an_arena_that_is_full_is_an_error_of_its_own),

@@ -28,9 +28,11 @@ void work_call(struct work *work, const struct kube_call *call, kube_done *done)
 const struct json *controller_read(struct controller *c, const struct kube_result *result,
                                    struct kube_meta *ret)
 {
+    static const struct json_limits limits = {
+        .max_depth = 64, .max_values = 400000, .leave_out_managed_fields = true};
     struct err err;
     arena_reset(&c->answer);
-    const struct json *object = json_read(&c->answer, result->body, &json_limits_default, &err);
+    const struct json *object = json_read(&c->answer, result->body, &limits, &err);
     if (object)
         kube_meta_read(object, ret);
     return object;

@@ -53,6 +53,10 @@ struct json {
 struct json_limits {
     size_t max_depth;
     size_t max_values; /* values of any type in the document */
+    /* metadata.managedFields of the object that this is, or is about (metav1.WatchEvent), is left out, and
+     * looked at only as far as it takes to find its end: the apiserver has written it, it is a third of the
+     * text, and nobody here reads it. */
+    bool leave_out_managed_fields;
 };
 
 /* For a review or a document of a user: depth 64, 400,000 values. */

@@ -16,6 +16,7 @@
 enum {
     SLAB_NODES = 64, /* values that are taken from the arena at once */
     TEXT_MAX = 1024 * 1024 * 1024,
+    LEFT_OUT_DEPTH_MAX = 3, /* of the object in a watch event; what a user has named so is deeper */
 };
 
 const struct json_limits json_limits_default = {.max_depth = 64, .max_values = 400000};
@@ -388,6 +389,82 @@ static inline struct json *add_member(struct reader *r)
     return member;
 }
 
+/* ---- what is left out ---- */
+
+/* Behind the string at r->at, whatever is in it. */
+static inline int skip_string(struct reader *r)
+{
+    const char *at = r->at + 1;
+    while ((at = json_skip_plain(at, r->end)) < r->end && *at != '"')
+        at += *at == '\\' && at + 1 < r->end ? 2 : 1;
+    if (at == r->end)
+        return fail_at(r, r->at, 400, "the string that begins here has no end");
+    r->at = at + 1;
+    return 0;
+}
+
+/* Behind the container at r->at: brackets are counted, not matched. */
+static int skip_container(struct reader *r)
+{
+    const char *start = r->at;
+    size_t depth = 0;
+    do {
+        skip_blanks(r);
+        if (r->at == r->end)
+            return fail_at(r, start, 400, "what begins here has no end");
+        if (*r->at == '"') {
+            if (skip_string(r) < 0)
+                return -1;
+            continue;
+        }
+        depth += *r->at == '{' || *r->at == '[';
+        depth -= *r->at == '}' || *r->at == ']';
+        r->at++;
+    } while (depth > 0);
+    return 0;
+}
+
+static int skip_value(struct reader *r)
+{
+    struct json ignored = {0};
+    skip_blanks(r);
+    bool is_container = r->at < r->end && (*r->at == '{' || *r->at == '[');
+    return is_container ? skip_container(r) : read_value(r, &ignored);
+}
+
+/* At r->at there is a member to be left out. */
+static inline bool is_left_out(const struct reader *r)
+{
+    static const struct str name = STR_INIT("\"managedFields\"");
+    return r->limits->leave_out_managed_fields && r->depth <= LEFT_OUT_DEPTH_MAX &&
+           str_eq(json_key(r->open), STR("metadata")) &&
+           str_starts_with((struct str){r->at, (size_t)(r->end - r->at)}, name);
+}
+
+/* Goes on behind what is left out: 1 when another one follows, 0 at the end of the object. */
+static int leave_out(struct reader *r)
+{
+    while (is_left_out(r)) {
+        r->at += strlen("\"managedFields\"");
+        skip_blanks(r);
+        if (r->at == r->end || *r->at != ':')
+            return fail_expected(r, "':' after the key");
+        r->at++;
+        if (skip_value(r) < 0)
+            return -1;
+        skip_blanks(r);
+        if (r->at < r->end && *r->at == '}')
+            return 0;
+        if (r->at == r->end || *r->at != ',')
+            return fail_expected(r, "',' or '}'");
+        r->at++;
+        skip_blanks(r);
+    }
+    return 1;
+}
+
+/* ---- all ---- */
+
 /* Goes on behind a value, or behind the bracket that opens a container: 1 and *ret is the value to
  * read next, 0 when the root is complete. */
 static inline int next_value(struct reader *r, struct json **ret)
@@ -405,6 +482,11 @@ static inline int next_value(struct reader *r, struct json **ret)
             r->at++;
             skip_blanks(r);
         }
+        int more = object ? leave_out(r) : 1;
+        if (more < 0)
+            return -1;
+        if (more == 0)
+            continue;
         *ret = object ? add_member(r) : add_node(r);
         return *ret ? 1 : -1;
     }

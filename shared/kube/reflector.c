@@ -39,7 +39,8 @@ enum {
 
 /* 11 MiB of nodes and at most 16 MiB for the keys of objects, so that the arena's bound is never what an
  * object fails on: without memory then means just that. */
-static const struct json_limits limits = {.max_depth = 64, .max_values = 200000};
+static const struct json_limits limits = {
+    .max_depth = 64, .max_values = 200000, .leave_out_managed_fields = true};
 enum { ARENA_EXTRA = 28 << 20 };
 
 /* What one exchange found wrong in an answer that the server gave. */
