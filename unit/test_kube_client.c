@@ -281,20 +281,23 @@ static void the_bounds_of_a_call_reach_the_transport(void **state)
     call(f, &list, &told);
     list.timeout_ns = 5 * SEC;
     list.response_max = 1000;
+    list.wants_metadata = true;
     call(f, &list, &told);
     static const struct {
         enum kube_lane lane;
         int64_t timeout_ns;
         size_t response_max;
+        bool wants_metadata;
     } expected[] = {
-        {KUBE_LANE_REQUEST, 30 * SEC, 4 << 20},
-        {KUBE_LANE_WATCH, 30 * SEC, 32 << 20},
-        {KUBE_LANE_WATCH, 5 * SEC, 1000},
+        {KUBE_LANE_REQUEST, 30 * SEC, 4 << 20, false},
+        {KUBE_LANE_WATCH, 30 * SEC, 32 << 20, false},
+        {KUBE_LANE_WATCH, 5 * SEC, 1000, true},
     };
     for (size_t i = 0; i < COUNT(expected); i++) {
         assert_int_equal(fake_sent(&f->fake, i)->lane, expected[i].lane);
         assert_int_equal(fake_sent(&f->fake, i)->timeout_ns, expected[i].timeout_ns);
         assert_int_equal(fake_sent(&f->fake, i)->response_max, expected[i].response_max);
+        assert_int_equal(fake_sent(&f->fake, i)->wants_metadata, expected[i].wants_metadata);
     }
 }
 

@@ -91,7 +91,12 @@ static bool answer(void *ctx, struct tls_connection *c, const struct tls_request
     (void)f;
     snprintf(host, sizeof(host), "Host: 127.0.0.1:%u", f->server.port);
     /* Of every request. */
-    bool good = tls_request_has(request, "Accept: application/json") &&
+    const char *accept =
+        strcmp(request->target, "/metadata") == 0
+            ? "Accept: application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,"
+              "application/json"
+            : "Accept: application/json";
+    bool good = tls_request_has(request, accept) &&
                 tls_request_has(request, "User-Agent: callboard-test/1") &&
                 tls_request_has(request, host) && !strstr(request->head, "Expect:") &&
                 !strstr(request->head, "Accept-Encoding:");
@@ -277,6 +282,20 @@ static void each_method_arrives_with_its_body(void **state)
         assert_int_equal(got.retry_after_ns, -1);
     }
     assert_int_equal(tls_server_accepted(&f->server), 1); /* kept alive */
+}
+
+static void of_an_object_the_metadata_is_asked_for_alone(void **state)
+{
+    struct fixture *f = *state;
+    struct kube_request request = get_of("/metadata");
+    struct got got;
+    start(f);
+    request.wants_metadata = true;
+    ask(f, &request, &got);
+    assert_int_equal(got.status, 200);
+    request.wants_metadata = false;
+    ask(f, &request, &got);
+    assert_int_equal(got.status, 418);
 }
 
 static void dot_segments_and_paths_of_the_server_stay_as_they_are(void **state)
@@ -797,6 +816,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(each_method_arrives_with_its_body),
+        TEST(of_an_object_the_metadata_is_asked_for_alone),
         TEST(dot_segments_and_paths_of_the_server_stay_as_they_are),
         TEST(an_error_answer_comes_whole_and_with_its_retry_after),
         TEST(a_stream_arrives_as_it_is_sent),

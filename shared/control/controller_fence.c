@@ -133,6 +133,7 @@ void work_ask(struct work *work)
         .resource = fence->cache->resource,
         .namespace = fence->namespace,
         .name = fence->name,
+        .wants_metadata = true,
     };
     struct err err;
     work->pending = kube_client_call(work->controller->config.client, &call, asked, work, &err);

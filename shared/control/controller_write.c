@@ -255,6 +255,7 @@ void work_look(struct work *work)
         .resource = action->resource,
         .namespace = action->namespace,
         .name = action->name,
+        .wants_metadata = true,
     };
     work_set_state(work, WORK_LOOKING);
     work_call(work, &call, looked);
@@ -347,6 +348,8 @@ static void send(struct work *work)
         .body = action->body,
         .uid = action->uid,
         .grace_seconds = action->grace_seconds,
+        /* What is deleted at once is answered with a Status. */
+        .wants_metadata = action->verb != ACTION_DELETE,
     };
     work_set_state(work, WORK_SENDING);
     work_call(work, &call, answered);

@@ -486,6 +486,7 @@ static struct kube_pending *pending_new(struct kube_client *client, const struct
                     .method = kube_verb_method(call->verb),
                     .target = {pending->data, target.len},
                     .content_type = kube_verb_content_type(call->verb),
+                    .wants_metadata = call->wants_metadata,
                     .body = {body.len ? pending->data + target.len : NULL, body.len},
                     .response_max = response_max_of(call)},
         .timeout_ns = call->timeout_ns ? call->timeout_ns : client->config.timeout_ns,

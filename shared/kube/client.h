@@ -54,6 +54,7 @@ struct kube_call {
     int64_t retry_until_ns;
     int64_t timeout_ns;  /* of one attempt; 0: the client's */
     size_t response_max; /* bytes of the answer; 0: 4 MiB, of a list 32 MiB */
+    bool wants_metadata; /* transport.h */
 };
 
 /* The classes on which callers decide; made of status code, Status.reason and failure. */

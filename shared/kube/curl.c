@@ -436,7 +436,7 @@ static bool slot_identify(struct curl_transport *t, struct slot *slot)
 
 /* The headers need no memory of their own: they lie in the slot and point to what lasts as long. */
 static struct curl_slist *list_headers(const struct curl_transport *t, struct slot *slot,
-                                       const char *content_type)
+                                       const struct kube_request *request)
 {
     static const struct {
         const char *type, *header;
@@ -446,7 +446,13 @@ static struct curl_slist *list_headers(const struct curl_transport *t, struct sl
         {"application/merge-patch+json", "Content-Type: application/merge-patch+json"},
         {"application/apply-patch+yaml", "Content-Type: application/apply-patch+yaml"},
     };
-    const char *texts[HEADERS_MAX] = {"Accept: application/json",
+    const char *content_type = request->content_type;
+    const char *accept =
+        request->wants_metadata
+            ? "Accept: application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,"
+              "application/json"
+            : "Accept: application/json";
+    const char *texts[HEADERS_MAX] = {accept,
                                       "Expect:", /* for large bodies it would cost a round trip */
                                       slot->identity->authorization, t->host_header, NULL};
     for (size_t i = 0; content_type && i < sizeof(types) / sizeof(types[0]); i++) {
@@ -504,7 +510,7 @@ static bool prepare_slot(struct curl_transport *t, struct kube_exchange *exchang
         timeout_ms = 1;
     bool good = slot_identify(t, slot) && set_method(easy, exchange) && set_url(t, easy, target);
     slot->error[0] = '\0';
-    SET(CURLOPT_HTTPHEADER, list_headers(t, slot, exchange->request.content_type));
+    SET(CURLOPT_HTTPHEADER, list_headers(t, slot, &exchange->request));
     SET(CURLOPT_TIMEOUT_MS, (long)timeout_ms);
     SET(CURLOPT_PRIVATE, exchange);
     SET(CURLOPT_WRITEDATA, exchange);

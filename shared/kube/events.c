@@ -349,6 +349,7 @@ static bool send_record(struct kube_events *events, struct record *record)
         .resource = &kube_events,
         .namespace = namespace_of(record),
         .body = buf_str(&body),
+        .wants_metadata = true, /* not even that */
     };
     if (record->is_created)
         call.name = name_of(record, name);

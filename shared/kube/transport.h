@@ -20,10 +20,13 @@ struct kube_request {
     const char *method;       /* static */
     struct str target;        /* path and query, percent-encoded: "/api/v1/pods?limit=500" */
     const char *content_type; /* static; NULL without a body */
-    struct str body;          /* copied when the transport needs it after send() returns */
-    int64_t timeout_ns;       /* for the whole exchange; 0: none (watches) */
-    int64_t silence_ns;       /* ends an exchange that has brought no byte for so long; 0: never */
-    size_t response_max;      /* bytes collected; more is KUBE_TOO_LARGE */
+    /* Of an object in the answer its metadata is enough (metav1.PartialObjectMetadata); a server may send all
+     * of it even so. */
+    bool wants_metadata;
+    struct str body;     /* copied when the transport needs it after send() returns */
+    int64_t timeout_ns;  /* for the whole exchange; 0: none (watches) */
+    int64_t silence_ns;  /* ends an exchange that has brought no byte for so long; 0: never */
+    size_t response_max; /* bytes collected; more is KUBE_TOO_LARGE */
 };
 
 /* Why there is no (whole) answer. */

@@ -434,6 +434,28 @@ static void touch(struct kube_exchange *exchange)
             (long long)sim_between(world, 0, 999));
 }
 
+/* An object as metav1.PartialObjectMetadata; a Status stays as it is. */
+static void keep_metadata(struct sim_response *response)
+{
+    struct arena arena;
+    struct err err;
+    arena_init(&arena, mem_system(), 16 * 1024, BODY_MAX);
+    struct json *object = json_read(&arena, buf_str(&response->body), &json_limits_default, &err);
+    if (object && !str_eq(json_str(json_get(object, STR("kind"))), STR("Status"))) {
+        struct str text =
+            STR("{\"kind\":\"PartialObjectMetadata\",\"apiVersion\":\"meta.k8s.io/v1\","
+                "\"metadata\":");
+        struct buf body;
+        buf_init(&body, mem_system(), BODY_MAX);
+        buf_put(&body, text);
+        json_write(&body, json_get(object, STR("metadata")));
+        buf_put_char(&body, '}');
+        buf_done(&response->body);
+        response->body = body;
+    }
+    arena_done(&arena);
+}
+
 static void execute(struct kube_exchange *exchange)
 {
     struct sim_network *network = exchange->network;
@@ -451,6 +473,8 @@ static void execute(struct kube_exchange *exchange)
         exchange->watch = sim_server_watch(&network->world->server, &request, response);
     else
         sim_server_handle(&network->world->server, &request, response);
+    if (exchange->request.wants_metadata)
+        keep_metadata(response);
     network->writer = NULL;
     if (network->world->server.store.version > before) {
         sim_object_unref(exchange->written);
