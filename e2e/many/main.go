@@ -160,19 +160,27 @@ func performer(name string) []object {
 	}}
 }
 
-// bare is what the controller makes of the Performer above, without it.
+// bare is what the controller makes of the Performer above, with its specs to the field, but without what
+// ties them to it.
 func bare(name string) []object {
 	labels := object{"app": "bare", "bare": name}
-	probe := object{"grpc": object{"port": 9090}}
+	probe := func(period, failures int) object {
+		return object{
+			"grpc": object{"port": 9090}, "timeoutSeconds": 5,
+			"periodSeconds": period, "failureThreshold": failures,
+		}
+	}
 	return []object{{
 		"apiVersion": "v1", "kind": "Pod",
 		"metadata": object{"name": name, "labels": labels},
-		"spec": object{"containers": []object{{
-			"name": "main", "image": image,
+		"spec": object{"enableServiceLinks": false, "containers": []object{{
+			"name": "performer", "image": image, "imagePullPolicy": "IfNotPresent",
 			"env":            []object{{"name": "MODE", "value": "bench"}},
 			"ports":          []object{{"name": "grpc", "containerPort": 9090}},
 			"resources":      object{"limits": object{"memory": "64Mi"}},
-			"readinessProbe": probe, "livenessProbe": probe,
+			"startupProbe":   probe(2, 150),
+			"readinessProbe": probe(5, 3),
+			"livenessProbe":  probe(10, 3),
 		}}},
 	}, {
 		"apiVersion": "v1", "kind": "Service",
