@@ -300,6 +300,11 @@ static void text_of_any_length_is_printed(void **state)
     assert_str_is(s, "abc-42");
     assert_int_equal(s.ptr[s.len], '\0');
     assert_str_is(arena_printf(&arena, "%s", ""), "");
+    for (int len = 250; len < 260; len++) { /* around what is printed once */
+        s = arena_printf(&arena, "%*d", len, 7);
+        assert_int_equal(s.len, len);
+        assert_true(str_ends_with(s, STR(" 7")) && s.ptr[len] == '\0');
+    }
     s = arena_printf(&arena, "%*d", 3 * BLOCK, 7);
     assert_int_equal(s.len, 3 * BLOCK);
     assert_int_equal(s.ptr[s.len - 1], '7');

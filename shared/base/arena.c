@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+enum { PRINTED_ONCE_MAX = 256 };
+
 struct arena_block {
     struct arena_block *next;
     size_t size; /* of data, bytes */
@@ -124,11 +126,14 @@ struct str arena_copy(struct arena *arena, struct str s)
 
 struct str arena_vprintf(struct arena *arena, const char *fmt, va_list args)
 {
+    char most[PRINTED_ONCE_MAX]; /* texts are short: they need not be printed twice */
     va_list again;
     va_copy(again, args);
-    int len = vsnprintf(NULL, 0, fmt, args);
+    int len = vsnprintf(most, sizeof(most), fmt, args);
     char *text = len < 0 ? NULL : arena_alloc(arena, (size_t)len + 1);
-    if (text)
+    if (text && (size_t)len < sizeof(most))
+        memcpy(text, most, (size_t)len + 1);
+    else if (text)
         vsnprintf(text, (size_t)len + 1, fmt, again);
     va_end(again);
     return (struct str){text, text ? (size_t)len : 0};
