@@ -17,7 +17,7 @@ setup_suite() {
 		cd "$root/e2e" || exit
 		export CGO_ENABLED=0 GOFLAGS="-mod=readonly -trimpath"
 		mkdir -p "$root/build/e2e/bin"
-		"$go" build -o "$root/build/e2e/bin/" ./load ./balancer
+		"$go" build -o "$root/build/e2e/bin/" ./load ./balancer ./handshakes
 		"$go" test -c -o "$root/build/e2e/bin/hostile" ./hostile
 	)
 }

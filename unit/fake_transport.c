@@ -114,7 +114,10 @@ static void finish(struct fake_transport *fake, size_t index, const struct kube_
 {
     struct kube_exchange *exchange = at(fake, index);
     end(fake, exchange);
-    exchange->receiver.on_done(exchange->receiver.ctx, response);
+    struct kube_response dated = *response;
+    if (fake->dates && response->failure == KUBE_ANSWERED)
+        dated.date_s = clock_wall_ns(fake->dates) / CLOCK_NS_PER_SEC;
+    exchange->receiver.on_done(exchange->receiver.ctx, &dated);
 }
 
 void fake_answer(struct fake_transport *fake, size_t index, int status, const char *body)

@@ -30,7 +30,8 @@ struct fake_transport {
     size_t count;
     size_t cap;
     size_t open;
-    bool refuses; /* send() fails, as without memory */
+    bool refuses;              /* send() fails, as without memory */
+    const struct clock *dates; /* whose time the answers say; NULL: they say none */
     /* Called by each send(), to look at its moment. May be NULL. */
     void (*on_send)(void *ctx, const struct kube_request *request);
     void *ctx;

@@ -363,6 +363,32 @@ static void a_source_does_not_begin_with_a_broken_pair(void **state)
     assert_null(source);
 }
 
+/* As long as the webhook's own certificates have not been made. */
+static void without_a_pair_handshakes_fail_until_there_is_one(void **state)
+{
+    struct tls_fixture *fixture = *state;
+    struct http_client client;
+    struct cert_info info;
+    struct err err;
+    cert_source_close(fixture->source);
+    assert_int_equal(cert_source_open_empty(&fixture->http.clock.clock, &fixture->source, &err), 0);
+    fixture->http.config.cert = fixture->source;
+    http_fixture_start(&fixture->http);
+    assert_int_equal(generation(fixture), 0);
+    cert_source_info(fixture->source, &info);
+    assert_int_equal(info.not_after_s, 0);
+    assert_false(http_client_open_tls(&client, http_server_port(fixture->http.server), "NORMAL"));
+    http_client_close(&client);
+    assert_int_equal(cert_source_refresh(fixture->source, &err), 0);
+    assert_int_equal(cert_source_replace(fixture->source, str_from_cstr(fixture->second.cert),
+                                         str_from_cstr(fixture->second.key), &err),
+                     0);
+    assert_int_equal(generation(fixture), 1);
+    cert_source_info(fixture->source, &info);
+    assert_int_equal(info.left_s, info.not_after_s - wall_s(fixture));
+    assert_new_connection_gets(fixture, "second");
+}
+
 static void a_broken_replacement_from_memory_keeps_the_old_pair(void **state)
 {
     struct tls_fixture *fixture = *state;
@@ -442,6 +468,7 @@ int main(void)
         TEST(files_that_are_gone_keep_the_old_pair),
         TEST(the_time_that_is_left_is_told_and_an_expired_certificate_is_served),
         TEST(a_source_does_not_begin_with_a_broken_pair),
+        TEST(without_a_pair_handshakes_fail_until_there_is_one),
         TEST(a_broken_replacement_from_memory_keeps_the_old_pair),
         TEST(clients_of_several_threads_are_served_while_certificates_change),
     };

@@ -40,6 +40,7 @@ struct got {
     enum kube_failure failure;
     int status;
     int64_t retry_after_ns;
+    int64_t date_s;
     size_t body_len;
     char body[TLS_REQUEST_MAX];
     char text[512];
@@ -65,7 +66,8 @@ static bool answer_path(struct tls_connection *c, const struct tls_request *requ
     if (strcmp(target, "/hold") == 0 && !tls_hold(c))
         return false;
     if (strcmp(target, "/busy") == 0)
-        return tls_answer_json(c, 429, "Retry-After: 7\r\n", "{}");
+        return tls_answer_json(c, 429, "Retry-After: 7\r\nDate: Sat, 21 Nov 2026 20:30:00 GMT\r\n",
+                               "{}");
     if (strcmp(target, "/error") == 0)
         return tls_answer_json(c, 410, "", "{\"kind\":\"Status\"}");
     if (strcmp(target, "/token") == 0 && !tls_request_has(request, "Authorization: Bearer new"))
@@ -192,6 +194,7 @@ static void on_done(void *ctx, const struct kube_response *response)
     got->failure = response->failure;
     got->status = response->status;
     got->retry_after_ns = response->retry_after_ns;
+    got->date_s = response->date_s;
     got->body_len = response->body.len;
     snprintf(got->body, sizeof(got->body), "%" PRIstr, STR_ARG(response->body));
     snprintf(got->text, sizeof(got->text), "%s", response->text ? response->text : "");
@@ -280,6 +283,7 @@ static void each_method_arrives_with_its_body(void **state)
         assert_int_equal(got.status, 200);
         assert_string_equal(got.body, cases[i].answer);
         assert_int_equal(got.retry_after_ns, -1);
+        assert_int_equal(got.date_s, 0);
     }
     assert_int_equal(tls_server_accepted(&f->server), 1); /* kept alive */
 }
@@ -309,7 +313,7 @@ static void dot_segments_and_paths_of_the_server_stay_as_they_are(void **state)
     assert_string_equal(got.body, "GET /k8s/c1/../x 1.1 |");
 }
 
-static void an_error_answer_comes_whole_and_with_its_retry_after(void **state)
+static void an_error_answer_comes_whole_with_its_retry_after_and_date(void **state)
 {
     struct fixture *f = *state;
     struct kube_request busy = get_of("/busy"), error = get_of("/error");
@@ -318,6 +322,7 @@ static void an_error_answer_comes_whole_and_with_its_retry_after(void **state)
     ask(f, &busy, &got);
     assert_int_equal(got.status, 429);
     assert_int_equal(got.retry_after_ns, 7 * SEC);
+    assert_int_equal(got.date_s, 1795293000);
     /* Of a stream, too: it is no data. */
     got = (struct got){0};
     send_request(f, &error, &got, true);
@@ -818,7 +823,7 @@ int main(void)
         TEST(each_method_arrives_with_its_body),
         TEST(of_an_object_the_metadata_is_asked_for_alone),
         TEST(dot_segments_and_paths_of_the_server_stay_as_they_are),
-        TEST(an_error_answer_comes_whole_and_with_its_retry_after),
+        TEST(an_error_answer_comes_whole_with_its_retry_after_and_date),
         TEST(a_stream_arrives_as_it_is_sent),
         TEST(a_reader_may_cut_its_stream),
         TEST(a_reader_may_cancel_its_own_stream_and_others),

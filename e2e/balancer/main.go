@@ -4,8 +4,10 @@
 // another while, and those that are open stay where they are.
 //
 //	balancer -backend FILE [-lag 1s]
+//	balancer -backend FILE -all
 //
-// The first line of FILE is the backend's port on 127.0.0.1. The own address is printed once.
+// The first line of FILE is the backend's port on 127.0.0.1; with -all each line is one, and connections go to
+// them in turn. The own address is printed once.
 package main
 
 import (
@@ -55,6 +57,34 @@ func (b *backend) watch() {
 	}
 }
 
+// inTurn gives the backends of the file one after the other.
+func inTurn(file string) (func() string, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	ports := strings.Fields(string(text))
+	if len(ports) == 0 {
+		return nil, fmt.Errorf("no port in %s", file)
+	}
+	next := 0
+	return func() string {
+		next = (next + 1) % len(ports)
+		return net.JoinHostPort("127.0.0.1", ports[next])
+	}, nil
+}
+
+// follow gives the one that the file names.
+func (b *backend) follow() (func() string, error) {
+	b.current = b.read()
+	b.next = b.current
+	if b.current == "" {
+		return nil, fmt.Errorf("no port in %s", b.file)
+	}
+	go b.watch()
+	return b.address, nil
+}
+
 func (b *backend) address() string {
 	b.mutex.Lock()
 	defer b.mutex.Unlock()
@@ -87,11 +117,15 @@ func main() {
 	b := &backend{}
 	flag.StringVar(&b.file, "backend", "", "file whose first line is the backend's port")
 	flag.DurationVar(&b.lag, "lag", time.Second, "how late a change is heard of")
+	all := flag.Bool("all", false, "each line of the file is a backend")
 	flag.Parse()
-	b.current = b.read()
-	b.next = b.current
-	if b.current == "" {
-		fmt.Fprintln(os.Stderr, "balancer: no port in", b.file)
+	choose := b.follow
+	if *all {
+		choose = func() (func() string, error) { return inTurn(b.file) }
+	}
+	address, err := choose()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "balancer:", err)
 		os.Exit(2)
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -100,13 +134,12 @@ func main() {
 		os.Exit(1)
 	}
 	fmt.Println(listener.Addr())
-	go b.watch()
 	for {
 		client, err := listener.Accept()
 		if err != nil {
 			fmt.Fprintln(os.Stderr, "balancer:", err)
 			os.Exit(1)
 		}
-		go serve(client.(*net.TCPConn), b.address())
+		go serve(client.(*net.TCPConn), address())
 	}
 }
