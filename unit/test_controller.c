@@ -688,8 +688,10 @@ static void what_is_read_is_told_and_nobody_waits_for_a_cache(void **state)
     w->reconcile = read_and_write;
     show(w, w->performers, PERFORMER_A);
     start(w);
-    exchange(w, "GET", SETTINGS, 200,
-             "{\"metadata\":{\"name\":\"settings\",\"resourceVersion\":\"99\"}}");
+    size_t read = expect(w, "GET", SETTINGS);
+    assert_false(fake_sent(&w->fake, read)->wants_metadata);
+    fake_answer(&w->fake, read, 200,
+                "{\"metadata\":{\"name\":\"settings\",\"resourceVersion\":\"99\"}}");
     exchange(w, "PATCH", SELF_A "/status", 200, PERFORMER_A);
     expect_nothing(w);
     assert_string_equal(w->told, "read ConfigMap=settings write status=a ");

@@ -98,8 +98,8 @@ struct controller_kind {
      * NULL. */
     bool (*refused)(void *ctx, struct queue_key key, struct moment now, const struct action *action,
                     const struct action_failure *failure, struct plan *plan);
-    /* The object as the server has it after a write, or as it was read; NULL when nothing was found to be
-     * read, or was deleted. Valid during the call. May be NULL. */
+    /* The object as the server has it: after a write with its metadata at least, as it was read all of it; NULL
+     * when nothing was found to be read, or was deleted. Valid during the call. May be NULL. */
     void (*answered)(void *ctx, struct queue_key key, const struct action *action,
                      const struct json *object);
     void *ctx;

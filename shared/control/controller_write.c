@@ -349,7 +349,7 @@ static void send(struct work *work)
         .uid = action->uid,
         .grace_seconds = action->grace_seconds,
         /* What is deleted at once is answered with a Status. */
-        .wants_metadata = action->verb != ACTION_DELETE,
+        .wants_metadata = action->verb != ACTION_DELETE && action->verb != ACTION_READ,
     };
     work_set_state(work, WORK_SENDING);
     work_call(work, &call, answered);
