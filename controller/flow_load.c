@@ -302,7 +302,7 @@ static uint32_t step_of_result(const struct flow_book *book, const struct json *
     return flow_book_find(book, name);
 }
 
-static void restore_facts(struct flow_book *book, uint32_t i, const struct json *result)
+static bool restore_facts(struct flow_book *book, uint32_t i, const struct json *result)
 {
     struct run_step *step = &book->run.steps[i];
     const struct json *outputs = json_get(result, STR("outputs"));
@@ -316,6 +316,7 @@ static void restore_facts(struct flow_book *book, uint32_t i, const struct json 
     flow_keep_words(book, &book->words[i].approved_by, kube_text_at(result, "approvedBy", NULL));
     if (json_first(outputs))
         book->results[i].outputs = flow_keep_json(book, outputs);
+    return !json_first(outputs) || book->results[i].outputs;
 }
 
 /* When a step of ours to watch has to end. The beginning of a later attempt is not in the status: it has its
@@ -365,7 +366,8 @@ static int restore_results(struct loading *l, uint8_t *phases)
         if (i == RUN_NONE)
             continue;
         phases[i] = (uint8_t)phase_of(kube_text_at(result, "phase", NULL));
-        restore_facts(book, i, result);
+        if (!restore_facts(book, i, result))
+            return err_no_memory(l->err, "reading a flow");
         restore_begun(l, i, (enum step_phase)phases[i]);
     }
     return 0;
@@ -399,6 +401,27 @@ static void restore_jobs(struct loading *l, const uint8_t *phases)
     }
 }
 
+/* Why the flow was stopped, while its steps of `finally` run: its steps tell. */
+static void restore_stop(struct flow_book *book)
+{
+    bool was_stopped = false;
+    for (uint32_t i = 0; i < book->run.main_count; i++) {
+        enum flow_reason reason = book->run.steps[i].reason;
+        if (!run_step_has_ended(&book->run.steps[i]))
+            continue;
+        if (reason == FLOW_REASON_DEADLINE_EXCEEDED || reason == FLOW_REASON_REPLACED)
+            book->abort = reason;
+        was_stopped = was_stopped || reason == FLOW_REASON_FLOW_FAILED;
+    }
+    if (book->abort == FLOW_REASON_NONE && was_stopped && !book->run.has_failed)
+        book->failure = FLOW_REASON_RESOURCE_REFUSED;
+    if (book->abort == FLOW_REASON_NONE && book->failure == FLOW_REASON_NONE)
+        return;
+    book->run.has_failed = true;
+    flow_run_stop(&book->run,
+                  book->abort != FLOW_REASON_NONE ? book->abort : FLOW_REASON_FLOW_FAILED);
+}
+
 static int restore(struct loading *l)
 {
     struct flow_book *book = l->book;
@@ -414,6 +437,7 @@ static int restore(struct loading *l)
         if (phase == STEP_SUCCEEDED || phase == STEP_FAILED || phase == STEP_SKIPPED)
             flow_run_end(&book->run, i, phase, book->run.steps[i].reason);
     }
+    restore_stop(book);
     flow_run_begin(&book->run);
     return 0;
 }

@@ -286,34 +286,6 @@ static void read_job_status(struct flow_job *to, const struct json *job)
     }
 }
 
-/* All but what nobody asks for: who wrote which field. */
-static void write_job(struct buf *buf, const struct json *job)
-{
-    char separator = '{';
-    JSON_EACH (member, job) {
-        buf_put_char(buf, separator);
-        separator = ',';
-        json_write_str(buf, json_key(member));
-        buf_put_char(buf, ':');
-        if (!str_eq(json_key(member), STR("metadata"))) {
-            json_write(buf, member);
-            continue;
-        }
-        char inner = '{';
-        JSON_EACH (field, member) {
-            if (str_eq(json_key(field), STR("managedFields")))
-                continue;
-            buf_put_char(buf, inner);
-            inner = ',';
-            json_write_str(buf, json_key(field));
-            buf_put_char(buf, ':');
-            json_write(buf, field);
-        }
-        buf_put(buf, inner == '{' ? STR("{}") : STR("}"));
-    }
-    buf_put_char(buf, '}');
-}
-
 static struct stored *project_job(const struct mem *mem, const struct json *object,
                                   const struct kube_meta *meta)
 {
@@ -328,7 +300,7 @@ static struct stored *project_job(const struct mem *mem, const struct json *obje
     str_to_int64(kube_map_get(meta->labels, STR(LABEL_FLOW_ATTEMPT)), &job.attempt);
     if (job.state != FLOW_JOB_OPEN &&
         str_is_set(kube_map_get(meta->labels, STR(LABEL_FLOW_RESULT)))) {
-        write_job(&buf, object);
+        json_write(&buf, object);
         job.text = buf_str(&buf);
     }
     struct stored *stored = NULL;

@@ -232,9 +232,10 @@ static bool take_outputs(struct flow_scene *scene, uint32_t i, const struct flow
         return false;
     }
     book->output_bytes += size;
-    if (json_first(outputs))
-        book->results[i].outputs = flow_keep_json(book, outputs);
-    return true;
+    book->results[i].outputs = flow_keep_json(book, outputs);
+    /* Without them the steps behind would take another way: the flow is read anew. */
+    scene->make.failed = scene->make.failed || !book->results[i].outputs;
+    return !scene->make.failed;
 }
 
 static void job_done(struct flow_scene *scene, uint32_t i, const struct flow_job *job)

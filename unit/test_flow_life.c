@@ -1,6 +1,8 @@
 /* The life of a JobFlow: what is made when, what the status says, and how it ends. */
 #include "unit/flow_world.h"
 
+#include <stdio.h>
+
 static int set_up(void **state)
 {
     struct flow_world *w = test_calloc(1, sizeof(*w));
@@ -600,6 +602,27 @@ static void at_its_deadline_a_flow_is_stopped_and_finally_runs(void **state)
     assert_string_equal(condition(w, "d", "Failed", "reason"), "DeadlineExceeded");
 }
 
+static void why_a_flow_was_stopped_is_known_after_a_restart(void **state)
+{
+    struct flow_world *w = *state;
+    FLOW(w, "d",
+         "'executionPolicy':{'activeDeadlineSeconds':60},'steps':[{'name':'a'},"
+         "{'name':'b','dependencies':['a']}],'finally':[{'name':'tidy'}]");
+    flow_world_pass(w, 64);
+    flow_world_restart(w);
+    done(w, "d", "tidy");
+    assert_string_equal(condition(w, "d", "Failed", "reason"), "DeadlineExceeded");
+    flow_world_add(w, &kube_config_maps, "{'metadata':{'name':'settings'}}");
+    FLOW(w, "n",
+         "'resourceTemplates':{'configMapTemplates':[{'metadata':{'name':'settings'}}]},"
+         "'steps':[{'name':'a'}],'finally':[{'name':'tidy'}]");
+    flow_world_pass(w, 2);
+    flow_world_restart(w);
+    done(w, "n", "tidy");
+    assert_string_equal(phase(w, "n"), "Failed");
+    assert_string_equal(condition(w, "n", "Failed", "reason"), "ResourceRefused");
+}
+
 static void a_flow_is_deleted_when_its_time_is_over_and_not_before(void **state)
 {
     struct flow_world *w = *state;
@@ -672,6 +695,178 @@ static void the_estimate_follows_the_longest_way(void **state)
     assert_string_equal(flow_world_status(w, "e", "estimatedCompletionTime"), "");
 }
 
+/* ---- Performers ---- */
+
+static struct str performer_of(struct flow_world *w)
+{
+    for (size_t i = 0; i < w->count; i++) {
+        if (w->objects[i].resource == &kube_performers)
+            return kube_text_at(w->objects[i].json, "metadata", "name", NULL);
+    }
+    return (struct str){NULL, 0};
+}
+
+#define PERFORMER_FLOW                                                              \
+    "'steps':[{'name':'model','type':'Performer','timeoutSeconds':100,'template':{" \
+    "'spec':{'avsAddress':'0x1','image':'app:v1'}}},{'name':'use','dependencies':[" \
+    "'model']}]"
+
+static void a_performer_step_is_done_when_it_serves_and_goes_with_the_flow(void **state)
+{
+    struct flow_world *w = *state;
+    FLOW(w, "p", PERFORMER_FLOW);
+    assert_int_equal(flow_world_count(w, &kube_performers), 1);
+    flow_world_pass(w, 2);
+    assert_string_equal(flow_world_steps(w, "p"), "model=Running use=Pending");
+    flow_world_merge(w, &kube_performers, performer_of(w),
+                     "{'status':{'phase':'Running','ready':true,'observedGeneration':1}}");
+    flow_world_settle(w);
+    assert_string_equal(flow_world_jobs(w, "p"), "use");
+    assert_int_equal(flow_world_count(w, &kube_performers), 1);
+    done(w, "p", "use");
+    assert_string_equal(phase(w, "p"), "Succeeded");
+    assert_int_equal(flow_world_count(w, &kube_performers), 0);
+}
+
+static void a_performer_that_does_not_serve_in_time_fails_its_step(void **state)
+{
+    struct flow_world *w = *state;
+    FLOW(w, "p", PERFORMER_FLOW);
+    flow_world_pass(w, 50);
+    flow_world_restart(w);
+    flow_world_pass(w, 60);
+    assert_string_equal(flow_world_step(w, "p", "model", "reason"), "Timeout");
+    assert_string_equal(phase(w, "p"), "Failed");
+    assert_int_equal(flow_world_count(w, &kube_performers), 0);
+}
+
+static void a_performer_that_is_given_up_or_deleted_fails_its_step(void **state)
+{
+    (void)state;
+    for (int is_deleted = 0; is_deleted < 2; is_deleted++) {
+        struct flow_world *w;
+        set_up((void **)&w);
+        FLOW(w, "p", PERFORMER_FLOW);
+        if (is_deleted)
+            flow_world_delete(w, &kube_performers, performer_of(w));
+        else
+            flow_world_merge(w, &kube_performers, performer_of(w),
+                             "{'status':{'phase':'Failed','conditions':[{'type':'Ready','status':"
+                             "'False','reason':'BackoffLimitExceeded'}]}}");
+        flow_world_pass(w, 2);
+        assert_string_equal(flow_world_step(w, "p", "model", "reason"), "PerformerFailed");
+        assert_string_equal(phase(w, "p"), "Failed");
+        tear_down((void **)&w);
+    }
+}
+
+/* ---- Exit codes ---- */
+
+/* With restartPolicy OnFailure the Job cannot carry the flow's policy: we look at its pod. */
+static void the_flow_judges_exit_codes_that_its_jobs_cannot(void **state)
+{
+    static const struct {
+        const char *action, *reason;
+        size_t jobs;
+        const char *steps;
+    } cases[] = {
+        {"FailJob", "PodFailurePolicy", 1, "a=Failed"},
+        {"Count", "", 2, "a=Running(1)"},
+        {"Ignore", "", 2, "a=Running(1)"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct flow_world *w;
+        set_up((void **)&w);
+        FLOW(w, "x",
+             arena_printf(&w->arena,
+                          "'executionPolicy':{'podFailurePolicy':{'rules':[{'action':'%s',"
+                          "'onExitCodes':{'operator':'In','values':[42]}}]}},'steps':[{'name':'a',"
+                          "'retryPolicy':{'limit':1,'backoff':{'duration':'1s'}},'template':{"
+                          "'spec':{'template':{'spec':{'restartPolicy':'OnFailure','containers':[{"
+                          "'name':'main','image':'app'}]}}}}}]",
+                          cases[i].action)
+                 .ptr);
+        struct str job = flow_world_job(w, "x", "a");
+        flow_world_add(
+            w, &kube_pods,
+            arena_printf(
+                &w->arena,
+                "{'metadata':{'name':'p','labels':{'workflow.kube-zen.io/result':'pod',"
+                "'workflow.kube-zen.io/flow':'x','workflow.kube-zen.io/step':'a'},"
+                "'ownerReferences':[{'kind':'Job','name':'%.*s','uid':'%s','controller':true}]},"
+                "'spec':{'containers':[{'name':'main'}]},'status':{'phase':'Failed',"
+                "'containerStatuses':[{'name':'main','state':{'terminated':{'exitCode':42}}}]}}",
+                (int)job.len, job.ptr, text_uid(w, flow_world_get(w, &kube_jobs, job)))
+                .ptr);
+        failed(w, "x", "a");
+        flow_world_pass(w, 3);
+        assert_string_equal(flow_world_steps(w, "x"), cases[i].steps);
+        assert_string_equal(flow_world_step(w, "x", "a", "reason"), cases[i].reason);
+        assert_int_equal(flow_world_count(w, &kube_jobs), cases[i].jobs);
+        tear_down((void **)&w);
+    }
+}
+
+/* ---- Bounds ---- */
+
+static void the_status_of_2000_steps_that_all_fail_stays_within_its_bound(void **state)
+{
+    enum { COUNT = 2000, BOUND = 512 * 1024 };
+    struct flow_world *w = *state;
+    struct buf spec;
+    buf_init(&spec, arena_mem(&w->arena), 1 << 22);
+    buf_put(&spec, STR("'steps':["));
+    for (int i = 0; i < COUNT; i++)
+        buf_printf(&spec,
+                   "%s{'name':'a-step-with-a-name-that-is-as-long-as-a-name-can-be-in-here-%04d',"
+                   "'continueOnFailure':true}",
+                   i ? "," : "", i);
+    buf_put(&spec, STR("]"));
+    FLOW(w, "large", arena_copy(&w->arena, buf_str(&spec)).ptr);
+    assert_int_equal(flow_world_count(w, &kube_jobs), COUNT);
+    char step[96];
+    for (int i = 0; i < COUNT; i++) {
+        snprintf(step, sizeof(step),
+                 "a-step-with-a-name-that-is-as-long-as-a-name-can-be-in-here-%04d", i);
+        if (i % 100 == 0)
+            flow_world_settle(w);
+        flow_world_fail(w, "large", step, "BackoffLimitExceeded");
+    }
+    flow_world_settle(w);
+    flow_world_pass(w, 2);
+    assert_string_equal(phase(w, "large"), "Succeeded");
+    const struct json *flow = flow_world_get(w, &kube_jobflows, STR("large"));
+    struct buf text;
+    buf_init(&text, mem_system(), 1 << 22);
+    json_write(&text, json_get(flow, STR("status")));
+    assert_in_range(text.len, BOUND / 2, BOUND);
+    buf_done(&text);
+    assert_string_equal(flow_world_step(w, "large", step, "phase"), "Failed");
+}
+
+/* Nothing is made of the other steps. */
+static void the_end_of_a_job_costs_what_its_dependents_cost(void **state)
+{
+    enum { COUNT = 1000 };
+    struct flow_world *w = *state;
+    struct buf spec;
+    buf_init(&spec, arena_mem(&w->arena), 1 << 22);
+    buf_put(&spec, STR("'steps':["));
+    for (int i = 0; i < COUNT; i++)
+        buf_printf(&spec, "%s{'name':'s%d'},{'name':'t%d','dependencies':['s%d']}", i ? "," : "", i,
+                   i, i);
+    buf_put(&spec, STR("]"));
+    FLOW(w, "wide", arena_copy(&w->arena, buf_str(&spec)).ptr);
+    flow_world_pass(w, 2);
+    done(w, "wide", "s5");
+    flow_world_complete(w, "wide", "s6");
+    flow_world_reconcile(w, "wide");
+    /* What is made of all steps takes megabytes. */
+    assert_string_equal(flow_world_actions(w), "create Job");
+    assert_true(w->plan_arena.used < 64 * 1024);
+}
+
 #define WORLD(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -708,11 +903,18 @@ int main(void)
         WORLD(kill_suspends_running_jobs_too_and_resuming_lets_them_go_on),
         WORLD(a_flow_that_is_created_suspended_has_not_started),
         WORLD(at_its_deadline_a_flow_is_stopped_and_finally_runs),
+        WORLD(why_a_flow_was_stopped_is_known_after_a_restart),
         WORLD(a_flow_is_deleted_when_its_time_is_over_and_not_before),
         WORLD(a_flow_that_has_ended_keeps_no_run_and_no_text),
         WORLD(the_status_is_written_at_most_once_a_second_but_a_phase_at_once),
         WORLD(a_status_that_somebody_changed_is_put_right),
         WORLD(the_estimate_follows_the_longest_way),
+        WORLD(a_performer_step_is_done_when_it_serves_and_goes_with_the_flow),
+        WORLD(a_performer_that_does_not_serve_in_time_fails_its_step),
+        cmocka_unit_test(a_performer_that_is_given_up_or_deleted_fails_its_step),
+        cmocka_unit_test(the_flow_judges_exit_codes_that_its_jobs_cannot),
+        WORLD(the_status_of_2000_steps_that_all_fail_stays_within_its_bound),
+        WORLD(the_end_of_a_job_costs_what_its_dependents_cost),
     };
     return cmocka_run_group_tests_name("flow_life", tests, NULL, NULL);
 }

@@ -523,8 +523,7 @@ void sim_check_text(struct sim_checkers *checkers, const char *what, struct str 
                       what, STR_ARG(text));
 }
 
-static void count_write(struct sim_checkers *checkers, const struct sim_object *object,
-                        bool is_deletion)
+static void count_write(struct sim_checkers *checkers, const struct sim_object *object)
 {
     bool is_performer = object->resource->kube == &kube_performers;
     struct sim_known *known =
@@ -532,9 +531,7 @@ static void count_write(struct sim_checkers *checkers, const struct sim_object *
     if (known)
         known->writes++;
     checkers->writes++;
-    /* A flow that has ended is deleted when its time has come, however long all has been quiet. */
-    if (object->resource->kube != &kube_jobflows || !is_deletion)
-        checkers->last_write_ns = checkers->world->now_ns;
+    checkers->last_write_ns = checkers->world->now_ns;
 }
 
 void sim_check_write(struct sim_checkers *checkers, const struct sim_event *event)
@@ -554,7 +551,7 @@ void sim_check_write(struct sim_checkers *checkers, const struct sim_event *even
                writing->method, STR_ARG(writing->target),
                STR_ARG(str_sub(writing->body, 0, SIM_TRACE_LINE_MAX)));
     check_leader(checkers, event->after);
-    count_write(checkers, event->after, event->is_deletion);
+    count_write(checkers, event->after);
     if (!checkers->judges_performers)
         return;
     if (resource == &kube_performers)

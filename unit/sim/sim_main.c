@@ -21,8 +21,7 @@ static const struct sim_target *const targets[] = {&sim_target_controller, &sim_
                                                    &sim_target_reflector};
 enum { TARGETS = sizeof(targets) / sizeof(targets[0]), JOBS_MAX = 64 };
 
-static const char *const plant_names[SIM_PLANTS] = {"none",  "finalizer", "fence", "old-leader",
-                                                    "early", "twice",     "ttl"};
+static const char *const plant_names[SIM_PLANTS] = {"none", "finalizer", "fence", "old-leader"};
 
 struct options {
     const struct sim_target *target; /* NULL: all */
@@ -202,7 +201,7 @@ static int run_twice(const struct options *options, const struct sim_target *tar
 static int find_planted(const struct options *options)
 {
     int failed = 0;
-    for (int plant = 1; plant < SIM_PLANT_EARLY; plant++) {
+    for (int plant = 1; plant < SIM_PLANTS; plant++) {
         struct sim_result result = {0};
         uint64_t seed = options->from;
         for (; seed < options->from + options->seeds && !result.checker; seed++) {
