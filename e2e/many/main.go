@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -114,8 +115,19 @@ func sliceServes(o *seen) bool {
 	return false
 }
 
-// watch returns once `count` objects are as `serves` wants them.
+// watch returns once `count` objects are as `serves` wants them. The apiserver may end a watch at any time, that of
+// a custom resource even soon after its definition was applied; the next one begins with all there is.
 func (c *client) watch(ctx context.Context, r resource, count int, serves func(*seen) bool) error {
+	done := map[string]bool{}
+	for {
+		err := c.watchOnce(ctx, r, count, serves, done)
+		if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+			return err
+		}
+	}
+}
+
+func (c *client) watchOnce(ctx context.Context, r resource, count int, serves func(*seen) bool, done map[string]bool) error {
 	request, err := http.NewRequestWithContext(ctx, "GET", c.url(r)+"?watch=1", nil)
 	if err != nil {
 		return err
@@ -126,7 +138,9 @@ func (c *client) watch(ctx context.Context, r resource, count int, serves func(*
 		return err
 	}
 	defer response.Body.Close()
-	done := map[string]bool{}
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("watching %s: %s", r.plural, response.Status)
+	}
 	decoder := json.NewDecoder(response.Body)
 	for len(done) < count {
 		var event struct {
