@@ -187,7 +187,7 @@ coverage: unit-build-coverage ## unit tests with gcovr's figures, in build/cover
 	@find build/coverage -name '*.gcda' -delete
 	@hack/tap unit-coverage hack/unit coverage $(UNIT_TESTS)
 	@gcovr --root . --object-directory build/coverage --filter shared/ --filter webhook/ \
-		--filter controller/ --exclude-throw-branches --gcov-executable gcov --txt build/coverage.txt
+		--filter controller/ --filter extender/ --exclude-throw-branches --gcov-executable gcov --txt build/coverage.txt
 	@tail -n 4 build/coverage.txt
 
 # The Kubernetes client by itself; the tests' set-up asks for it.
@@ -225,11 +225,13 @@ SECONDS ?= 60
 FUZZ_FLAGS := -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 # What is fuzzed talks to no API server.
 FUZZ_SRC := $(filter-out shared/kube/% shared/control/%,$(CORE_SRC))
-build/fuzz/fuzz_%: unit/fuzz/fuzz_%.c $(FUZZ_SRC) $(filter webhook/%,$(PROGRAM_SRC)) $(ALL_HEADERS)
+FUZZ_PROGRAM_SRC := webhook/admission.c shared/kube/object.c \
+	$(addprefix extender/,amount.c node.c pod.c filter.c score.c wire.c)
+build/fuzz/fuzz_%: unit/fuzz/fuzz_%.c $(FUZZ_SRC) $(FUZZ_PROGRAM_SRC) $(ALL_HEADERS)
 	@mkdir -p $(@D)
 	@echo "  FUZZ    $@"
 	@$(CLANG) -std=gnu17 $(CPPFLAGS) $(FUZZ_FLAGS) -pthread -o $@ $< $(FUZZ_SRC) \
-		webhook/admission.c $(CORE_LIBS)
+		$(FUZZ_PROGRAM_SRC) $(CORE_LIBS)
 
 .PHONY: fuzz
 fuzz: build/fuzz/fuzz_$(FUZZ) ## fuzzes one target: FUZZ=name SECONDS=n
