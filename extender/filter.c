@@ -222,7 +222,7 @@ static enum verdict judge_shared(const struct pod *pod, const struct node *node)
     if (milli > (int64_t)node->facts->device_count * NODE_DEVICE_MILLI)
         return VERDICT_TOO_FEW_DEVICES;
     /* Which devices such a pod uses is not known: all of them must count as taken. */
-    if (node->load.stray > 0)
+    if (node_has_stray(node))
         return VERDICT_STRAY;
     if (node_choose_devices(node, milli, false))
         return VERDICT_FITS;

@@ -135,23 +135,18 @@ static int32_t milli_of_each(const struct pod_load *pod)
     return milli >= NODE_DEVICE_MILLI ? NODE_DEVICE_MILLI : (int32_t)milli;
 }
 
-static void change_devices(struct node_load *load, const struct pod_load *pod,
-                           unsigned device_count, int32_t sign)
+static void change_devices(struct node_load *load, const struct pod_load *pod, int32_t sign)
 {
     int64_t milli = pod->amounts.of[RESOURCE_INDEX_MILLI];
     if (milli == 0)
         return;
-    uint64_t known =
-        device_count >= NODE_DEVICES_MAX ? UINT64_MAX : (UINT64_C(1) << device_count) - 1;
-    uint64_t devices = pod->devices & known;
-    if (devices == 0)
+    if (pod->devices == 0)
         load->stray += sign * milli;
-    for (; devices != 0; devices &= devices - 1)
+    for (uint64_t devices = pod->devices; devices != 0; devices &= devices - 1)
         load->device_milli[__builtin_ctzll(devices)] += sign * milli_of_each(pod);
 }
 
-static void change(struct node_load *load, const struct pod_load *pod, unsigned device_count,
-                   int32_t sign)
+static void change(struct node_load *load, const struct pod_load *pod, int32_t sign)
 {
     for (size_t i = 0; i < RESOURCE_INDEX_PODS; i++)
         load->amounts.of[i] = amount_add(load->amounts.of[i], sign * pod->amounts.of[i]);
@@ -159,17 +154,17 @@ static void change(struct node_load *load, const struct pod_load *pod, unsigned 
     for (unsigned i = 0; i < pod->mig.count; i++)
         mig_add(&load->mig, pod->mig.profiles[i].name, sign * pod->mig.profiles[i].amount);
     load->jobs += pod->is_ours ? sign : 0;
-    change_devices(load, pod, device_count, sign);
+    change_devices(load, pod, sign);
 }
 
-void node_load_add(struct node_load *load, const struct pod_load *pod, unsigned device_count)
+void node_load_add(struct node_load *load, const struct pod_load *pod)
 {
-    change(load, pod, device_count, 1);
+    change(load, pod, 1);
 }
 
-void node_load_remove(struct node_load *load, const struct pod_load *pod, unsigned device_count)
+void node_load_remove(struct node_load *load, const struct pod_load *pod)
 {
-    change(load, pod, device_count, -1);
+    change(load, pod, -1);
 }
 
 /* ---- Devices ---- */
@@ -180,6 +175,14 @@ unsigned node_devices_free(const struct node *node)
     for (unsigned i = 0; i < node->facts->device_count; i++)
         count += node->load.device_milli[i] <= 0;
     return count;
+}
+
+bool node_has_stray(const struct node *node)
+{
+    bool is_beyond = false;
+    for (unsigned i = node->facts->device_count; i < NODE_DEVICES_MAX; i++)
+        is_beyond = is_beyond || node->load.device_milli[i] != 0;
+    return is_beyond || node->load.stray > 0;
 }
 
 static uint64_t choose_shared(const struct node *node, int64_t milli, bool spread)

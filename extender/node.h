@@ -64,9 +64,8 @@ struct node_load {
     int32_t device_milli[NODE_DEVICES_MAX]; /* taken */
 };
 
-/* On a node with that many devices. */
-void node_load_add(struct node_load *load, const struct pod_load *pod, unsigned device_count);
-void node_load_remove(struct node_load *load, const struct pod_load *pod, unsigned device_count);
+void node_load_add(struct node_load *load, const struct pod_load *pod);
+void node_load_remove(struct node_load *load, const struct pod_load *pod);
 
 struct node {
     const struct node_facts *facts;
@@ -82,6 +81,8 @@ static inline int32_t node_device_left(const struct node *node, unsigned device)
 
 /* How many devices have nothing taken. */
 unsigned node_devices_free(const struct node *node);
+/* Whether a pod uses GPUs and nobody knows which: it names none, or one that the node does not have. */
+bool node_has_stray(const struct node *node);
 
 /* Devices for a demand of so many thousandths, by best fit: of those that have enough left the fullest one
  * for a share (with `spread` the emptiest), the first free ones for whole GPUs. 0 when there are none. */

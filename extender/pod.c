@@ -216,11 +216,21 @@ static void read_tee(struct pod *pod, const struct json *spec, const struct cata
         by_class && class.len > 0 && memmem(class.ptr, class.len, "nvidia-gpu", 10) != NULL;
     if (pod->tees)
         pod->tee_resource = resource_of_tee(catalog->tees[__builtin_ctz(pod->tees)].name);
-    /* Without a request of its own a machine still takes a key; an enclave's memory is what is asked for. */
-    bool takes_key =
-        pod->tee_resource == RESOURCE_INDEX_TDX || pod->tee_resource == RESOURCE_INDEX_SNP;
-    if (takes_key && pod->amounts.of[pod->tee_resource] == 0)
-        pod->amounts.of[pod->tee_resource] = 1;
+    int key = pod_key_of_class(catalog, class);
+    if (key >= 0 && pod->amounts.of[key] == 0)
+        pod->amounts.of[key] = 1;
+}
+
+int pod_key_of_class(const struct catalog *catalog, struct str runtime_class)
+{
+    for (size_t i = 0; runtime_class.len > 0 && i < catalog->tee_count; i++) {
+        int resource = resource_of_tee(catalog->tees[i].name);
+        /* An enclave's memory is what is asked for, and no more. */
+        if ((resource == RESOURCE_INDEX_TDX || resource == RESOURCE_INDEX_SNP) &&
+            lists(catalog->tees[i].runtime_classes, runtime_class))
+            return resource;
+    }
+    return -1;
 }
 
 /* ---- All ---- */
@@ -235,7 +245,8 @@ void pod_read(struct pod *pod, const struct json *object, const struct catalog *
     read_amounts(pod, spec);
     read_gpu_wishes(pod);
     read_products(pod, spec);
-    read_tee(pod, spec, catalog);
+    if (catalog)
+        read_tee(pod, spec, catalog);
     const struct json *labels = pod->meta.labels;
     pod->has_claims = json_first(json_get(spec, STR("resourceClaims"))) != NULL;
     pod->is_urgent = str_eq(kube_map_get(labels, STR(LABEL_PRIORITY)), STR(PRIORITY_HIGH));

@@ -30,9 +30,7 @@ struct pod {
     int64_t gpu_memory_mib; /* of each GPU at least; 0: any */
     int32_t cuda;           /* at least, 1000 * major + minor; 0: any */
     uint32_t tees;          /* bit i: the catalog's i-th environment will do; 0: none is needed */
-    /* The resource by which its environment is counted, or -1, and how much of it the pod takes though it
-     * asks for none: one key of those that are counted so. */
-    int tee_resource;
+    int tee_resource;       /* by which its environment is counted, or -1 */
     /* Products by which required node affinity chooses: one of the lists has to have the node's. */
     const struct json *products[POD_PRODUCT_LISTS_MAX];
     unsigned product_lists; /* 0: any product */
@@ -45,6 +43,7 @@ struct pod {
     struct str devices; /* the annotation, or absent */
 };
 
+/* Without a catalog nothing is read of trusted execution. */
 void pod_read(struct pod *pod, const struct json *object, const struct catalog *catalog);
 
 /* GPUs in any form. */
@@ -53,6 +52,10 @@ bool pod_wants_gpu(const struct pod *pod);
 bool pod_accepts_product(const struct pod *pod, struct str product);
 /* What it takes of its node with these devices. */
 void pod_load_of(const struct pod *pod, uint64_t devices, struct pod_load *ret);
+
+/* The resource of which a pod of that RuntimeClass takes one even when it asks for none (a key of a machine
+ * in a trusted environment), or -1. */
+int pod_key_of_class(const struct catalog *catalog, struct str runtime_class);
 
 /* "at least 12.4": false when it is no version. */
 bool pod_parse_cuda(struct str text, int32_t *ret);

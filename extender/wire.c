@@ -117,7 +117,8 @@ static int take_member(struct skim *s, bool *is_first, struct str *key, struct s
 
 static struct skim skim_of(struct str text)
 {
-    return (struct skim){text.ptr, text.ptr + text.len};
+    const char *start = text.len > 0 ? text.ptr : "";
+    return (struct skim){start, start + text.len};
 }
 
 static bool is_string(struct str value)

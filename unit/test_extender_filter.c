@@ -187,13 +187,13 @@ static void nobody_gets_devices_beside_a_pod_that_has_none_of_its_own(void **sta
     struct pod stranger = extender_pod(f, "'callboard.dev/gpu-milli':'100'", "", "");
     struct pod_load load;
     pod_load_of(&stranger, 0, &load);
-    node_load_add(&node.load, &load, node.facts->device_count);
+    node_load_add(&node.load, &load);
     static const struct verdict_case cases[] = {
         {"'callboard.dev/gpu-milli':'100'", "", "", VERDICT_STRAY},
         {"'cpu':'1'", "", "", VERDICT_FITS},
     };
     CHECK(f, &node, cases);
-    node_load_remove(&node.load, &load, node.facts->device_count);
+    node_load_remove(&node.load, &load);
     struct pod pod = extender_pod(f, "'callboard.dev/gpu-milli':'100'", "", "");
     assert_int_equal(filter_judge(&pod, &node, NO_LEASE), VERDICT_FITS);
 }
@@ -240,10 +240,10 @@ static void what_is_counted_of_a_tee_runs_out(void **state)
     pod_load_of(&pod, 0, &load);
     for (unsigned i = 0; i < 2; i++) {
         assert_int_equal(filter_judge(&pod, &two, NO_LEASE), VERDICT_FITS);
-        node_load_add(&two.load, &load, 0);
+        node_load_add(&two.load, &load);
     }
     assert_int_equal(filter_judge(&pod, &two, NO_LEASE), VERDICT_TEE_TAKEN);
-    node_load_remove(&two.load, &load, 0);
+    node_load_remove(&two.load, &load);
     assert_int_equal(filter_judge(&pod, &two, NO_LEASE), VERDICT_FITS);
 }
 
@@ -322,7 +322,7 @@ static void a_node_takes_no_more_pods_of_ours_than_it_says(void **state)
     struct pod_load load;
     pod_load_of(&pod, 0, &load);
     assert_int_equal(filter_judge(&pod, &node, NO_LEASE), VERDICT_FITS);
-    node_load_add(&node.load, &load, 0);
+    node_load_add(&node.load, &load);
     assert_int_equal(filter_judge(&pod, &node, NO_LEASE), VERDICT_MAX_JOBS);
     pod.is_ours = false;
     assert_int_equal(filter_judge(&pod, &node, NO_LEASE), VERDICT_FITS);
@@ -444,14 +444,14 @@ static void what_was_added_is_removed_again(void **state)
     pod_load_of(&whole, 12, &loads[1]);
     pod_load_of(&mig, 0, &loads[2]);
     for (size_t i = 0; i < 3; i++)
-        node_load_add(&node.load, &loads[i], 4);
+        node_load_add(&node.load, &loads[i]);
     assert_int_equal(node.load.device_milli[1], 300);
     assert_int_equal(node.load.device_milli[2], 1000);
     assert_int_equal(node.load.device_milli[3], 1000);
     assert_int_equal(node_devices_free(&node), 1);
     assert_int_equal(node.load.jobs, 3);
     for (size_t i = 0; i < 3; i++)
-        node_load_remove(&node.load, &loads[i], 4);
+        node_load_remove(&node.load, &loads[i]);
     assert_memory_equal(&node.load.amounts, &empty.amounts, sizeof(empty.amounts));
     assert_memory_equal(node.load.device_milli, empty.device_milli, sizeof(empty.device_milli));
     assert_int_equal(node.load.mig.count, 0);

@@ -38,8 +38,8 @@ static void judge_pod(struct arena *arena, struct str text, struct catalog *cata
     enum verdict verdict = filter_judge_all(&pod, &node, 0);
     check(verdict < VERDICT_COUNT, "there is a verdict");
     pod_load_of(&pod, 1, &load);
-    node_load_add(&node.load, &load, facts.device_count);
-    node_load_remove(&node.load, &load, facts.device_count);
+    node_load_add(&node.load, &load);
+    node_load_remove(&node.load, &load);
     check(node.load.device_milli[0] == 0, "what was added is removed again");
 }
 

@@ -1,0 +1,101 @@
+/* Projecting pods. */
+#include "extender/cached_pod.h"
+
+#include "types/names.h"
+
+enum { WAITING_TEXT_MAX = 16 * 1024 };
+
+static bool has_more(const struct pod *pod, uint64_t devices)
+{
+    bool has = pod->mig.count > 0 || devices != 0;
+    for (size_t i = RESOURCE_INDEX_MEMORY + 1; i < RESOURCE_INDEX_PODS; i++)
+        has = has || pod->amounts.of[i] != 0;
+    return has;
+}
+
+static bool is_unschedulable(const struct json *object)
+{
+    const struct json *condition = kube_condition(object, "PodScheduled");
+    return str_eq(kube_text_at(condition, "reason", NULL), STR("Unschedulable"));
+}
+
+/* What the reasons for its waiting can be found from later. */
+static void write_waiting(struct buf *text, const struct pod *pod, const struct json *object)
+{
+    buf_put(text, STR("{\"metadata\":{\"labels\":"));
+    json_write(text, pod->meta.labels);
+    if (pod->meta.annotations) {
+        buf_put(text, STR(",\"annotations\":"));
+        json_write(text, pod->meta.annotations);
+    }
+    buf_put(text, STR("},\"spec\":"));
+    json_write(text, json_get(object, STR("spec")));
+    buf_put_char(text, '}');
+}
+
+static struct stored *keep(const struct mem *mem, const struct pod *pod, struct str class,
+                           struct str text)
+{
+    struct pod_load load;
+    uint64_t devices = 0;
+    bool has_bad_devices = str_is_set(pod->devices) && !node_devices_parse(pod->devices, &devices);
+    struct str more = {NULL, 0};
+    pod_load_of(pod, devices, &load);
+    if (has_more(pod, devices))
+        more = (struct str){(const char *)&load, sizeof(load)};
+    /* Of the owner nothing is used. */
+    struct kube_meta meta = pod->meta;
+    meta.owner_uid = meta.owner_name = (struct str){NULL, 0};
+    struct stored *stored = store_new_object(mem, &meta, sizeof(struct cached_pod),
+                                             pod->node.len + class.len + more.len + text.len);
+    if (!stored)
+        return NULL;
+    struct cached_pod *to = (struct cached_pod *)stored;
+    to->node = store_keep_text(stored, pod->node);
+    to->runtime_class = store_keep_text(stored, class);
+    to->more = store_keep_text(stored, more);
+    to->text = store_keep_text(stored, text);
+    to->cpu_milli = pod->amounts.of[RESOURCE_INDEX_CPU];
+    to->memory = pod->amounts.of[RESOURCE_INDEX_MEMORY];
+    to->is_ours = pod->is_ours;
+    to->has_ended = pod->has_ended;
+    to->wants_spread = pod->wants_spread;
+    to->has_bad_devices = has_bad_devices;
+    return stored;
+}
+
+static struct stored *project(const struct mem *mem, const struct json *object,
+                              const struct kube_meta *meta)
+{
+    (void)meta;
+    struct pod pod;
+    pod_read(&pod, object, NULL);
+    struct buf text;
+    struct str waiting = {NULL, 0};
+    buf_init(&text, mem, WAITING_TEXT_MAX);
+    if (pod.node.len == 0 && pod.is_ours && is_unschedulable(object)) {
+        write_waiting(&text, &pod, object);
+        if (!buf_failed(&text))
+            waiting = buf_str(&text);
+    }
+    struct str class = kube_text_at(object, "spec", "runtimeClassName", NULL);
+    struct stored *stored = keep(mem, &pod, class, waiting);
+    buf_done(&text);
+    return stored;
+}
+
+const struct store_type cached_pods = {.resource = &kube_pods, .project = project};
+
+void cached_pod_load(const struct cached_pod *pod, const struct catalog *catalog,
+                     struct pod_load *ret)
+{
+    *ret = (struct pod_load){.is_ours = pod->is_ours};
+    if (pod->more.len == sizeof(*ret))
+        memcpy(ret, pod->more.ptr, sizeof(*ret));
+    ret->amounts.of[RESOURCE_INDEX_CPU] = pod->cpu_milli;
+    ret->amounts.of[RESOURCE_INDEX_MEMORY] = pod->memory;
+    ret->amounts.of[RESOURCE_INDEX_PODS] = 1;
+    int key = pod_key_of_class(catalog, pod->runtime_class);
+    if (key >= 0 && ret->amounts.of[key] == 0)
+        ret->amounts.of[key] = 1;
+}
