@@ -274,7 +274,7 @@ bench-controller-memory: all build/release/unit/sim/apiserver ## the controller 
 
 GENERATE := build/release/generate
 $(GENERATE): build/release/hack/generate/main.o build/release/webhook/options.o \
-		build/release/controller/options.o \
+		build/release/controller/options.o build/release/extender/options.o \
 		build/release/controller/performer_reason.o \
 		build/release/controller/flow_reason.o \
 		build/release/libcore.a
@@ -291,7 +291,7 @@ check: $(GENERATE) all compile_commands.json ## generated files, format, linters
 
 # The analyzer needs a build of its own; its findings are errors.
 .PHONY: analyze
-analyze: $(patsubst %.c,build/analyze/%.o,$(CORE_SRC) $(HTTP_SRC) $(CURL_SRC) $(wildcard webhook/*.c controller/*.c))
+analyze: $(patsubst %.c,build/analyze/%.o,$(CORE_SRC) $(HTTP_SRC) $(CURL_SRC) $(wildcard webhook/*.c controller/*.c extender/*.c))
 build/analyze/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  ANALYZE $<"

@@ -10,6 +10,7 @@
 #include "controller/flow_reason.h"
 #include "controller/options.h"
 #include "controller/performer_reason.h"
+#include "extender/options.h"
 #include "types/catalog.h"
 #include "types/crd.h"
 #include "webhook/options.h"
@@ -69,6 +70,8 @@ static void write_commands(struct buf *out)
     flags_write_markdown(&options_program, out);
     buf_put_char(out, '\n');
     flags_write_markdown(&controller_program, out);
+    buf_put_char(out, '\n');
+    flags_write_markdown(&extender_program, out);
 }
 
 static void write_kinds(struct buf *out)

@@ -2,7 +2,7 @@
 #include "http/health.h"
 
 enum {
-    METRICS_TEXT_MAX = 1024 * 1024,
+    METRICS_TEXT_MAX = 4 * 1024 * 1024,
     /* Metrics and probes are asked by few. */
     THREADS = 1,
     CONNECTIONS = 64,

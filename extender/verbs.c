@@ -1,0 +1,480 @@
+/* Answering kube-scheduler, and people. */
+#include "extender/verbs.h"
+
+#include "types/names.h"
+
+#include <stdio.h>
+
+enum {
+    ANSWER_MAX = 256 * 1024 * 1024, /* the request's arena ends before */
+    ERROR_MAX = 512,
+};
+
+static const char not_active[] = "this replica of callboard-extender is not active: another one "
+                                 "holds the Lease, or it has yet to "
+                                 "list nodes and pods";
+
+/* ---- Metrics ---- */
+
+/* Nodes by what is taken of them; one collector for each, over one snapshot. */
+static double percent_of(const struct node *node, enum resource r)
+{
+    int64_t capacity = node->facts->capacity.of[r];
+    return capacity > 0 ? 100.0 * (double)node->load.amounts.of[r] / (double)capacity : 0;
+}
+
+static void collect_percent(struct verbs *verbs, struct metrics_scrape *scrape, enum resource r)
+{
+    struct snapshot *snapshot = snapshot_get(verbs->source);
+    for (size_t i = 0; snapshot && i < snapshot->count; i++) {
+        const struct node *node = &snapshot->nodes[i]->node;
+        metrics_sample(scrape, METRICS_VALUES(node->facts->name), percent_of(node, r));
+    }
+    snapshot_unref(snapshot);
+}
+
+static void collect_cpu(void *ctx, struct metrics_scrape *scrape)
+{
+    collect_percent(ctx, scrape, RESOURCE_INDEX_CPU);
+}
+
+static void collect_memory(void *ctx, struct metrics_scrape *scrape)
+{
+    collect_percent(ctx, scrape, RESOURCE_INDEX_MEMORY);
+}
+
+static double gpu_percent(const struct node *node)
+{
+    if (node->facts->gpu_mode != GPU_MODE_IS_SHARED)
+        return percent_of(node, RESOURCE_INDEX_GPUS);
+    int64_t left = 0, all = (int64_t)node->facts->device_count * NODE_DEVICE_MILLI;
+    for (unsigned i = 0; i < node->facts->device_count; i++)
+        left += node_device_left(node, i);
+    return all > 0 ? 100.0 * (double)(all - left) / (double)all : 0;
+}
+
+static void collect_gpus(void *ctx, struct metrics_scrape *scrape)
+{
+    struct verbs *verbs = ctx;
+    struct snapshot *snapshot = snapshot_get(verbs->source);
+    for (size_t i = 0; snapshot && i < snapshot->count; i++) {
+        const struct node *node = &snapshot->nodes[i]->node;
+        if (node->facts->gpu_mode != GPU_MODE_IS_NONE)
+            metrics_sample(scrape, METRICS_VALUES(node->facts->name), gpu_percent(node));
+    }
+    snapshot_unref(snapshot);
+}
+
+static void collect_states(void *ctx, struct metrics_scrape *scrape)
+{
+    struct verbs *verbs = ctx;
+    size_t counts[WORKER_STATES] = {0};
+    int64_t now_ns = clock_now_ns(verbs->clock);
+    struct snapshot *snapshot = snapshot_get(verbs->source);
+    for (size_t i = 0; snapshot && i < snapshot->count; i++) {
+        const struct snapshot_node *at = snapshot->nodes[i];
+        counts[worker_state_of(&at->node, snapshot_heartbeat_age_ns(at, now_ns))]++;
+    }
+    for (int s = 0; s < WORKER_STATES; s++)
+        metrics_sample(scrape, METRICS_VALUES(worker_state_name((enum worker_state)s)),
+                       (double)counts[s]);
+    snapshot_unref(snapshot);
+}
+
+static void collect_waiting(void *ctx, struct metrics_scrape *scrape)
+{
+    struct verbs *verbs = ctx;
+    metrics_sample(scrape, METRICS_NO_VALUES, (double)decisions_waiting(verbs->decisions));
+}
+
+void verbs_add_metrics(struct verbs *verbs)
+{
+    enum { NODES_MAX = 10000 };
+    struct metrics *m = verbs->metrics;
+    verbs->seconds = metrics_histograms(m, "callboard_extender_request_seconds",
+                                        "Time to answer a request of kube-scheduler.",
+                                        METRICS_LABELS("verb"), 8, metrics_buckets_latency);
+    verbs->requests = metrics_counters(m, "callboard_extender_requests_total",
+                                       "Requests of kube-scheduler by result: ok, error.",
+                                       METRICS_LABELS("verb", "result"), 16);
+    verbs->verdicts = metrics_counters(m, "callboard_extender_verdicts_total",
+                                       "Nodes judged, by what came out: fits, or the reason.",
+                                       METRICS_LABELS("reason"), VERDICT_COUNT + 1);
+    metrics_collector(m, METRICS_GAUGE, "callboard_extender_waiting_pods",
+                      "Pods for which the last filtering found no node.", METRICS_NO_LABELS, 1,
+                      collect_waiting, verbs);
+    metrics_collector(m, METRICS_GAUGE, "callboard_node_workers",
+                      "Nodes by state: Available, Running (has pods of ours), Draining, Unhealthy "
+                      "(heartbeat overdue), Failed.",
+                      METRICS_LABELS("state"), WORKER_STATES, collect_states, verbs);
+    metrics_collector(m, METRICS_GAUGE, "callboard_node_cpu_requested_percent",
+                      "CPU that pods have requested of what is allocatable.",
+                      METRICS_LABELS("node"), NODES_MAX, collect_cpu, verbs);
+    metrics_collector(m, METRICS_GAUGE, "callboard_node_memory_requested_percent",
+                      "Memory that pods have requested of what is allocatable.",
+                      METRICS_LABELS("node"), NODES_MAX, collect_memory, verbs);
+    metrics_collector(m, METRICS_GAUGE, "callboard_node_gpu_allocated_percent",
+                      "GPUs that are given out; shares count in part.", METRICS_LABELS("node"),
+                      NODES_MAX, collect_gpus, verbs);
+}
+
+static void observe(struct verbs *verbs, struct str verb, int64_t start_ns, bool is_good)
+{
+    double seconds = (double)(clock_now_ns(verbs->clock) - start_ns) / 1e9;
+    histogram_observe(histogram_of(verbs->seconds, METRICS_VALUES(verb)), seconds);
+    counter_add(
+        counter_of(verbs->requests, METRICS_VALUES(verb, is_good ? STR("ok") : STR("error"))), 1);
+}
+
+static void count_verdicts(struct verbs *verbs, const uint8_t *verdicts, size_t count)
+{
+    size_t counts[VERDICT_COUNT] = {0};
+    for (size_t i = 0; i < count; i++)
+        counts[verdicts[i]]++;
+    for (int v = 0; v < VERDICT_COUNT; v++) {
+        if (counts[v] > 0)
+            counter_add(
+                counter_of(verbs->verdicts, METRICS_VALUES(verdict_reason((enum verdict)v))),
+                counts[v]);
+    }
+}
+
+/* ---- A request about a pod and nodes ---- */
+
+struct question {
+    struct arena *arena;
+    struct wire_args args;
+    struct snapshot *snapshot;
+    struct pod pod;
+    struct wire_node *nodes;
+    size_t count;
+};
+
+static int read_question(struct verbs *verbs, const struct http_request *request,
+                         struct question *q, struct err *err)
+{
+    *q = (struct question){.arena = request->arena};
+    if (!atomic_load(&verbs->is_active))
+        return err_set(err, 503, "%s", not_active);
+    if (wire_read_args(request->body, &q->args, err) < 0 ||
+        wire_read_nodes(&q->args, q->arena, &q->nodes, &q->count, err) < 0)
+        return -1;
+    const struct json *tree = json_read(q->arena, q->args.pod, &json_limits_default, err);
+    if (!tree)
+        return err_wrap(err, "Pod");
+    q->snapshot = snapshot_get(verbs->source);
+    if (!q->snapshot)
+        return err_set(err, 503, "%s", not_active);
+    pod_read(&q->pod, tree, q->snapshot->catalog);
+    return 0;
+}
+
+static void send_json(const struct http_request *request, struct http_response *response,
+                      const struct buf *buf)
+{
+    if (buf_failed(buf)) {
+        http_response_set_text(response, request, 503, "out of memory for the answer\n");
+        return;
+    }
+    response->status = 200;
+    response->content_type = "application/json";
+    response->body = buf_str(buf);
+}
+
+/* ---- Filter ---- */
+
+static enum verdict judge(const struct question *q, const struct snapshot_node *at, int64_t now_ns)
+{
+    struct node own;
+    const struct node *node = snapshot_node_for(q->snapshot, at, q->pod.meta.uid, &own);
+    return filter_judge(&q->pod, node, snapshot_heartbeat_age_ns(at, now_ns));
+}
+
+static int filter(struct verbs *verbs, const struct http_request *request, struct buf *buf,
+                  struct err *err)
+{
+    struct question q;
+    int result = read_question(verbs, request, &q, err);
+    uint8_t *verdicts = result < 0 ? NULL : arena_alloc(q.arena, q.count + 1);
+    if (result == 0 && !verdicts)
+        result = err_no_memory(err, "filtering");
+    if (result == 0) {
+        int64_t now_ns = clock_now_ns(verbs->clock);
+        for (size_t i = 0; i < q.count; i++) {
+            const struct snapshot_node *at = snapshot_find(q.snapshot, q.nodes[i].name);
+            verdicts[i] = (uint8_t)(at ? judge(&q, at, now_ns) : VERDICT_UNKNOWN_NODE);
+        }
+        wire_write_filter(buf, &q.args, q.nodes, verdicts, q.count);
+        decisions_filtered(verbs->decisions, &q.pod, q.nodes, verdicts, q.count);
+        count_verdicts(verbs, verdicts, q.count);
+    }
+    snapshot_unref(q.snapshot);
+    return result;
+}
+
+static void log_failure(struct verbs *verbs, const char *verb, const struct err *err)
+{
+    /* A standby is asked now and then, while the Service forgets it. */
+    if (err->code == 503)
+        log_debug(verbs->log, "request refused", LOG_CSTR("verb", verb), LOG_ERR(err));
+    else
+        log_warn(verbs->log, "request refused", LOG_CSTR("verb", verb), LOG_ERR(err));
+}
+
+static void handle_filter(void *ctx, const struct http_request *request,
+                          struct http_response *response)
+{
+    struct verbs *verbs = ctx;
+    int64_t start_ns = clock_now_ns(verbs->clock);
+    struct err err;
+    struct buf buf;
+    buf_init(&buf, arena_mem(request->arena), ANSWER_MAX);
+    int result = filter(verbs, request, &buf, &err);
+    if (result < 0) {
+        wire_write_filter_error(&buf, str_from_cstr(err.message));
+        log_failure(verbs, "filter", &err);
+    }
+    send_json(request, response, &buf);
+    observe(verbs, STR("filter"), start_ns, result == 0);
+}
+
+/* ---- Prioritize ---- */
+
+static void remember_best(struct verbs *verbs, const struct question *q,
+                          const struct score_candidate *candidates)
+{
+    size_t best = 0;
+    for (size_t i = 1; i < q->count; i++) {
+        if (candidates[i].score > candidates[best].score)
+            best = i;
+    }
+    if (q->count > 0)
+        decisions_scored(verbs->decisions, &q->pod, q->nodes[best].name, candidates[best].score);
+}
+
+static int prioritize(struct verbs *verbs, const struct http_request *request, struct buf *buf,
+                      struct err *err)
+{
+    struct question q;
+    int result = read_question(verbs, request, &q, err);
+    struct score_candidate *candidates =
+        result < 0 ? NULL : ARENA_NEW_ARRAY(q.arena, struct score_candidate, q.count + 1);
+    if (result == 0 && !candidates)
+        result = err_no_memory(err, "scoring");
+    if (result == 0) {
+        int64_t now_ns = clock_now_ns(verbs->clock);
+        for (size_t i = 0; i < q.count; i++) {
+            const struct snapshot_node *at = snapshot_find(q.snapshot, q.nodes[i].name);
+            if (at)
+                candidates[i] = (struct score_candidate){
+                    .node = &at->node, .heartbeat_age_ns = snapshot_heartbeat_age_ns(at, now_ns)};
+        }
+        score_rank(&q.pod, candidates, q.count);
+        wire_write_scores(buf, q.nodes, candidates, q.count);
+        remember_best(verbs, &q, candidates);
+    }
+    snapshot_unref(q.snapshot);
+    return result;
+}
+
+static void handle_prioritize(void *ctx, const struct http_request *request,
+                              struct http_response *response)
+{
+    struct verbs *verbs = ctx;
+    int64_t start_ns = clock_now_ns(verbs->clock);
+    struct err err;
+    struct buf buf;
+    buf_init(&buf, arena_mem(request->arena), ANSWER_MAX);
+    int result = prioritize(verbs, request, &buf, &err);
+    if (result < 0) {
+        wire_write_scores(&buf, NULL, NULL, 0);
+        log_failure(verbs, "prioritize", &err);
+    }
+    send_json(request, response, &buf);
+    observe(verbs, STR("prioritize"), start_ns, result == 0);
+}
+
+/* ---- Bind ---- */
+
+void verbs_answered(void *ctx, struct bind_request *request)
+{
+    struct verbs *verbs = ctx;
+    decisions_bound(verbs->decisions, &request->binding, str_from_cstr(request->error));
+    if (request->error[0])
+        log_warn(verbs->log, "not bound", LOG_STR("namespace", request->binding.namespace),
+                 LOG_STR("pod", request->binding.name), LOG_STR("node", request->binding.node),
+                 LOG_CSTR("error", request->error));
+    http_wait_end(request->wait);
+    bind_request_unref(request);
+}
+
+static void drop_request(void *state)
+{
+    bind_request_unref(state);
+}
+
+/* 0 when the answer comes later. */
+static int begin_binding(struct verbs *verbs, const struct http_request *request, struct err *err)
+{
+    struct wire_binding binding;
+    if (!atomic_load(&verbs->is_active))
+        return err_set(err, 503, "%s", not_active);
+    if (wire_read_binding(request->body, request->arena, &binding, err) < 0)
+        return -1;
+    struct bind_request *bind = bind_request_new(&binding);
+    if (!bind)
+        return err_no_memory(err, "binding");
+    bind->wait = http_request_wait(request, verbs->bind_wait_ms, bind, drop_request);
+    if (!bind->wait) {
+        bind_request_unref(bind);
+        return err_set(err, 503, "too many bindings are under way");
+    }
+    struct http_wait *wait = bind->wait;
+    if (!extender_bind(verbs->extender, bind_request_ref(bind))) {
+        snprintf(bind->error, sizeof(bind->error), "too many bindings are under way");
+        atomic_store(&bind->is_done, true);
+        http_wait_end(wait);
+        bind_request_unref(bind);
+    }
+    return 0;
+}
+
+static void answer_binding(struct verbs *verbs, const struct http_request *request,
+                           struct http_response *response, struct str error, int64_t start_ns)
+{
+    struct buf buf;
+    buf_init(&buf, arena_mem(request->arena), ANSWER_MAX);
+    wire_write_binding(&buf, error);
+    send_json(request, response, &buf);
+    observe(verbs, STR("bind"), start_ns, error.len == 0);
+}
+
+static void handle_bind(void *ctx, const struct http_request *request,
+                        struct http_response *response)
+{
+    struct verbs *verbs = ctx;
+    const struct bind_request *bind = request->state;
+    struct err err;
+    if (bind) {
+        bool is_done = atomic_load_explicit(&bind->is_done, memory_order_acquire);
+        answer_binding(verbs, request, response,
+                       is_done ? str_from_cstr(bind->error)
+                               : STR("the apiserver has not answered in time; the binding may "
+                                     "still be done"),
+                       request->start_ns);
+    } else if (begin_binding(verbs, request, &err) < 0) {
+        log_failure(verbs, "bind", &err);
+        answer_binding(verbs, request, response, str_from_cstr(err.message), request->start_ns);
+    }
+}
+
+void verbs_routes(struct verbs *verbs, struct http_route routes[VERB_ROUTES])
+{
+    routes[0] = (struct http_route){
+        .method = "POST", .path = "/filter", .handler = handle_filter, .ctx = verbs};
+    routes[1] = (struct http_route){
+        .method = "POST", .path = "/prioritize", .handler = handle_prioritize, .ctx = verbs};
+    routes[2] = (struct http_route){.method = "POST",
+                                    .path = "/bind",
+                                    .max_body = 64 * 1024,
+                                    .handler = handle_bind,
+                                    .ctx = verbs};
+}
+
+/* ---- For people ---- */
+
+static void handle_explain(void *ctx, const struct http_request *request,
+                           struct http_response *response)
+{
+    struct verbs *verbs = ctx;
+    static const struct str prefix = STR_INIT("/explain/");
+    struct str namespace, name;
+    struct buf buf;
+    buf_init(&buf, arena_mem(request->arena), ANSWER_MAX);
+    str_cut(str_sub(request->path, prefix.len, request->path.len), '/', &namespace, &name);
+    if (!decisions_write(verbs->decisions, namespace, name, &buf))
+        http_response_set_text(response, request, 404,
+                               "nothing is known of this pod here: kube-scheduler has not asked "
+                               "about it, or long ago, or another replica. Its events tell more: "
+                               "kubectl describe pod\n");
+    else
+        send_json(request, response, &buf);
+}
+
+static void put_devices(struct buf *buf, const struct node *node)
+{
+    buf_put_char(buf, '[');
+    for (unsigned i = 0; i < node->facts->device_count; i++) {
+        if (i > 0)
+            buf_put_char(buf, ',');
+        buf_put_int(buf, node_device_left(node, i));
+    }
+    buf_put_char(buf, ']');
+}
+
+static void put_resource(struct buf *buf, const struct node *node, const char *name,
+                         enum resource r)
+{
+    buf_printf(buf, ",\"%s\":{\"allocatable\":%lld,\"requested\":%lld}", name,
+               (long long)node->facts->capacity.of[r], (long long)node->load.amounts.of[r]);
+}
+
+static void put_node(struct buf *buf, const struct snapshot_node *at, int64_t now_ns)
+{
+    static const char *const modes[] = {"none", GPU_MODE_PLUGIN, GPU_MODE_SHARED};
+    const struct node *node = &at->node;
+    int64_t age_ns = snapshot_heartbeat_age_ns(at, now_ns);
+    struct str state = worker_state_name(worker_state_of(node, age_ns));
+    buf_put(buf, STR("{\"name\":"));
+    json_write_str(buf, node->facts->name);
+    buf_printf(buf, ",\"state\":\"%" PRIstr "\",\"heartbeatAgeSeconds\":", STR_ARG(state));
+    if (age_ns < 0)
+        buf_put(buf, STR("null"));
+    else
+        buf_put_int(buf, age_ns / CLOCK_NS_PER_SEC);
+    buf_printf(buf, ",\"jobs\":%lld", (long long)node->load.jobs);
+    put_resource(buf, node, "cpuMilli", RESOURCE_INDEX_CPU);
+    put_resource(buf, node, "memory", RESOURCE_INDEX_MEMORY);
+    put_resource(buf, node, "pods", RESOURCE_INDEX_PODS);
+    buf_printf(buf, ",\"gpuMode\":\"%s\"", modes[node->facts->gpu_mode]);
+    if (node->facts->gpu_mode != GPU_MODE_IS_NONE) {
+        buf_put(buf, STR(",\"product\":"));
+        json_write_str(buf, node->facts->product.ptr ? node->facts->product : STR(""));
+        put_resource(buf, node, "gpus", RESOURCE_INDEX_GPUS);
+        buf_put(buf, STR(",\"freeMilli\":"));
+        put_devices(buf, node);
+        buf_printf(buf, ",\"stray\":%s", node_has_stray(node) ? "true" : "false");
+    }
+    buf_put_char(buf, '}');
+}
+
+static void handle_nodes(void *ctx, const struct http_request *request,
+                         struct http_response *response)
+{
+    struct verbs *verbs = ctx;
+    struct buf buf;
+    struct snapshot *snapshot = snapshot_get(verbs->source);
+    int64_t now_ns = clock_now_ns(verbs->clock);
+    buf_init(&buf, arena_mem(request->arena), ANSWER_MAX);
+    buf_put_char(&buf, '[');
+    for (size_t i = 0; snapshot && i < snapshot->count; i++) {
+        if (i > 0)
+            buf_put(&buf, STR(",\n"));
+        put_node(&buf, snapshot->nodes[i], now_ns);
+    }
+    buf_put(&buf, STR("]\n"));
+    snapshot_unref(snapshot);
+    send_json(request, response, &buf);
+}
+
+void verbs_people_routes(struct verbs *verbs, struct http_route routes[PEOPLE_ROUTES])
+{
+    health_routes(&verbs->health, routes);
+    routes[HEALTH_ROUTES] = (struct http_route){.method = "GET",
+                                                .path = "/explain/",
+                                                .is_prefix = true,
+                                                .handler = handle_explain,
+                                                .ctx = verbs};
+    routes[HEALTH_ROUTES + 1] = (struct http_route){
+        .method = "GET", .path = "/nodes", .handler = handle_nodes, .ctx = verbs};
+}

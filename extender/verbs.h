@@ -1,0 +1,44 @@
+/*
+ * What the extender's two HTTP servers answer: /filter, /prioritize and /bind for kube-scheduler;
+ * /explain/NAMESPACE/POD and /nodes for people, beside /metrics, /healthz and /readyz. Handlers only compute,
+ * on one snapshot each; any number of them run at once. A binding waits without a thread until the server
+ * has answered.
+ */
+#ifndef EXTENDER_VERBS_H
+#define EXTENDER_VERBS_H
+
+#include "base/log.h"
+#include "base/metrics.h"
+#include "extender/decisions.h"
+#include "extender/extender.h"
+#include "http/health.h"
+
+enum { VERB_ROUTES = 3, PEOPLE_ROUTES = HEALTH_ROUTES + 2 };
+
+struct verbs {
+    const struct log *log;
+    const struct clock *clock;
+    struct metrics *metrics;
+    struct snapshot_source *source;
+    struct decisions *decisions;
+    struct extender *extender; /* set before the server starts */
+    unsigned bind_wait_ms;     /* how long a binding is waited for */
+    atomic_bool is_active;     /* whether requests are answered, or refused */
+    struct health health;
+
+    struct histogram_family *seconds;
+    struct counter_family *requests;
+    struct counter_family *verdicts;
+};
+
+/* Makes the metrics; the other members are set by the caller. */
+void verbs_add_metrics(struct verbs *verbs);
+
+void verbs_routes(struct verbs *verbs, struct http_route routes[VERB_ROUTES]);
+/* `health` is set already. */
+void verbs_people_routes(struct verbs *verbs, struct http_route routes[PEOPLE_ROUTES]);
+
+/* For extender_config.answered; ctx is the verbs. */
+void verbs_answered(void *ctx, struct bind_request *request);
+
+#endif
