@@ -1,11 +1,12 @@
 /* Caches, controllers, leader election and readiness, wired together. */
 #include "controller/app.h"
 
+#include "controller/node_gpu.h"
 #include "kube/lease.h"
 
 enum {
     WATCHES = 8,
-    CONTROLLERS = 2,
+    CONTROLLERS = 3,
     WATCHDOG_S = 5,
     PROBLEM_EVERY = 6, /* watchdogs between two lines about the same watch */
     DRAIN_S = 5,
@@ -50,7 +51,7 @@ struct app {
     enum app_end end;
 };
 
-enum { PERFORMERS, FLOWS };
+enum { PERFORMERS, FLOWS, NODES };
 enum {
     WATCH_PERFORMERS,
     WATCH_PODS,
@@ -121,6 +122,9 @@ static void slice_changed(void *ctx, const struct stored *before, const struct s
 static void node_changed(void *ctx, const struct stored *before, const struct stored *after)
 {
     struct app *app = ctx;
+    if (after && performer_node_is_wrong(after))
+        controller_enqueue(app->controllers[NODES],
+                           (struct queue_key){after->namespace, after->name});
     if (is_leading(app) && performer_node_matters(before, after))
         performer_each_on_node(&app->performers, (after ? after : before)->name, enqueue, app);
 }
@@ -310,6 +314,7 @@ static int begin_watch(struct app *app, struct watch *watch, struct err *err)
 /* The caches that a controller decides on, that of its own kind first. */
 static const size_t performer_caches[] = {WATCH_PERFORMERS, WATCH_PODS, WATCH_SERVICES,
                                           WATCH_SLICES, WATCH_NODES};
+static const size_t node_caches[] = {WATCH_NODES};
 static const size_t flow_caches[] = {WATCH_FLOWS, WATCH_JOBS, WATCH_JOB_PODS, WATCH_PERFORMERS};
 
 struct part {
@@ -372,6 +377,12 @@ static int make_controllers(struct app *app, struct err *err)
                             .ctx = &app->flows},
                    .caches = flow_caches,
                    .cache_count = sizeof(flow_caches) / sizeof(flow_caches[0])},
+        [NODES] = {.kind = {.name = "node",
+                            .resource = &kube_nodes,
+                            .reconcile = node_gpu_reconcile,
+                            .ctx = app->watches[WATCH_NODES].store},
+                   .caches = node_caches,
+                   .cache_count = sizeof(node_caches) / sizeof(node_caches[0])},
     };
     for (size_t i = 0; i < CONTROLLERS; i++) {
         if (make_controller(app, i, &parts[i], err) < 0)

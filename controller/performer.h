@@ -89,6 +89,8 @@ bool performer_key_of_slice(const struct stored *slice, struct queue_key *ret);
 /* Whether the change of a node matters to the pods on it (`before` or `after` may be NULL): not so for
  * a heartbeat. */
 bool performer_node_matters(const struct stored *before, const struct stored *after);
+/* Whether it advertises other shares of GPUs than it should (controller/node_gpu.h). */
+bool performer_node_is_wrong(const struct stored *node);
 /* As the Performer's status says: it serves as its spec says now; it has failed and is not tried again. */
 bool performer_is_ready(const struct stored *performer);
 bool performer_has_given_up(const struct stored *performer);

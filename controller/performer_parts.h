@@ -17,6 +17,7 @@
 #define CONTROLLER_PERFORMER_PARTS_H
 
 #include "controller/manifest.h"
+#include "controller/node_gpu.h"
 #include "controller/performer.h"
 #include "controller/performer_reason.h"
 
@@ -170,6 +171,7 @@ struct performer_node {
     bool is_ready;
     bool is_out_of_service;
     int64_t since_ns; /* when the condition Ready changed last */
+    struct node_gpu gpu;
 };
 
 /* ---- Names ---- */

@@ -508,6 +508,7 @@ static struct stored *project_node(const struct mem *mem, const struct json *obj
     const struct json *ready = kube_condition(object, "Ready");
     to->is_ready = str_eq(kube_text_at(ready, "status", NULL), STR("True"));
     to->since_ns = time_of(kube_text_at(ready, "lastTransitionTime", NULL));
+    node_gpu_read(&to->gpu, object, meta);
     JSON_EACH (taint, kube_at(object, "spec", "taints", NULL)) {
         if (str_eq(kube_text_at(taint, "key", NULL), STR(TAINT_OUT_OF_SERVICE)))
             to->is_out_of_service = true;
@@ -553,6 +554,11 @@ bool performer_node_matters(const struct stored *before, const struct stored *af
     const struct performer_node *b = (const struct performer_node *)after;
     return !a || !b || a->is_ready != b->is_ready || a->since_ns != b->since_ns ||
            a->is_out_of_service != b->is_out_of_service;
+}
+
+bool performer_node_is_wrong(const struct stored *node)
+{
+    return node_gpu_is_wrong(&((const struct performer_node *)node)->gpu);
 }
 
 void performer_each_on_node(const struct performer_controller *controller, struct str node,
