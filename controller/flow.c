@@ -366,8 +366,9 @@ bool flow_refused(void *ctx, struct queue_key key, struct moment now, const stru
     if (!scene.book || action->verb != ACTION_CREATE || scene.flow->start_ns == 0)
         return false;
     scene.book->scene = &scene;
-    /* The status of the plan that was dropped was not written. */
+    /* The status of the plan that was dropped was not written, and does not wait again. */
     scene.book->planned_ns = scene.book->written_ns;
+    scene.book->behind_ns = 1;
     bool is_child = action->resource == &kube_jobs || action->resource == &kube_performers;
     uint32_t step = is_child ? step_of_child(&scene, action->name) : RUN_NONE;
     if (step != RUN_NONE)

@@ -195,6 +195,7 @@ struct flow_book {
     enum flow_phase written_phase;
     int64_t planned_ns; /* monotonic */
     int64_t written_ns;
+    int64_t behind_ns; /* monotonic: since when there is something to tell; 0: there is not */
     unsigned thinness; /* how much is left out so that it fits */
     /* Of steps that ended well, for the estimate. */
     int64_t took_ns;

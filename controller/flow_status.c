@@ -5,6 +5,8 @@
 
 /* Between two writes that tell of nothing but progress. */
 #define PROGRESS_NS (1 * CLOCK_NS_PER_SEC)
+/* The end of a step is told with the beginning of the next one. */
+#define GATHER_NS   (500 * CLOCK_NS_PER_MS)
 
 /* What is left out, in this order, of a status that would be too large. */
 enum thinness {
@@ -344,6 +346,19 @@ static bool is_behind(const struct flow_scene *scene, const struct flow_situatio
            flow->completed != completed(&book->run);
 }
 
+/* How long nobody misses what there is to tell; the phase is not told later than now. */
+static int64_t wait_ns(struct flow_scene *scene, const struct flow_situation *s)
+{
+    struct flow_book *book = scene->book;
+    int64_t now_ns = scene->now.now_ns;
+    if (book->planned_phase != s->phase || book->planned_ns == 0)
+        return 0;
+    if (book->behind_ns == 0)
+        book->behind_ns = now_ns;
+    int64_t at_ns = book->planned_ns + PROGRESS_NS, gathered_ns = book->behind_ns + GATHER_NS;
+    return (at_ns > gathered_ns ? at_ns : gathered_ns) - now_ns;
+}
+
 void flow_status_write(struct flow_scene *scene, const struct flow_situation *s)
 {
     struct flow_book *book = scene->book;
@@ -353,13 +368,14 @@ void flow_status_write(struct flow_scene *scene, const struct flow_situation *s)
     }
     if (!is_behind(scene, s))
         return;
-    int64_t left_ns = book->planned_ns + PROGRESS_NS - scene->now.now_ns;
-    if (book->planned_phase == s->phase && book->planned_ns > 0 && left_ns > 0) {
+    int64_t left_ns = wait_ns(scene, s);
+    if (left_ns > 0) {
         flow_again_after(scene, left_ns);
         return;
     }
     book->planned = book->changes;
     book->planned_phase = s->phase;
     book->planned_ns = scene->now.now_ns;
+    book->behind_ns = 0;
     write_now(scene, s);
 }

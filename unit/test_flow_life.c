@@ -233,6 +233,7 @@ static void while_a_step_waits_for_its_retry_the_status_says_when(void **state)
     FLOW(w, "r", "'steps':[{'name':'a','retryPolicy':{'backoff':{'duration':'1m'}}}]");
     flow_world_pass(w, 5);
     failed(w, "r", "a");
+    flow_world_pass(w, 1);
     assert_string_equal(flow_world_steps(w, "r"), "a=Pending(1)");
     assert_string_equal(flow_world_step(w, "r", "a", "nextRetryTime"), "2026-01-02T03:05:10Z");
     assert_string_equal(flow_world_step(w, "r", "a", "reason"), "JobFailed");
