@@ -23,8 +23,9 @@ setup_file() {
 		>"$BATS_FILE_TMPDIR/address" 3>&- 4>&- &
 	echo $! >"$BATS_FILE_TMPDIR/balancer.pid"
 	eventually 60 test -s "$BATS_FILE_TMPDIR/address"
-	start_replicas "${calm[@]}"
+	# First, or the authority of the webhook that all files share would be kept as an old one.
 	configurations | kubectl apply -f -
+	start_replicas "${calm[@]}"
 }
 
 teardown_file() {
