@@ -204,6 +204,11 @@ e2e: all ## kubectl against a real control plane with fake nodes
 e2e-node: all ## the image in pods on a real node, installed as the documentation says
 	@hack/tap e2e-node hack/e2e-node
 
+.PHONY: rights
+rights: ## after e2e and e2e-node: that every right of our ServiceAccounts was needed, by their audit logs
+	@hack/tap rights hack/rights used build/e2e/cluster/logs/audit.log \
+		$(wildcard build/e2e-node/cluster/logs/audit.log)
+
 # ---- Fuzzing -------------------------------------------------------------------------------------
 
 .PHONY: fuzz-replay

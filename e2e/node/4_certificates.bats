@@ -125,16 +125,20 @@ looks() {
 	assert_equal 2 "$(authorities validatingwebhookconfiguration)"
 }
 
-@test "docs/operations.md: Certificates" {
-	load_start
-	document docs/operations.md Certificates
-	eventually 120 only_one_is_trusted
-	load_stop 200
-	eventually 60 every_pod_serves_the_secret
-}
-
-only_one_is_trusted() {
-	[[ $(authorities mutatingwebhookconfiguration) == 1 && $(authorities validatingwebhookconfiguration) == 1 ]]
+@test "a Secret that was deleted is made again only with the right to create it" {
+	local role
+	role=$(in_system get role callboard-webhook-certificates -o json)
+	jq '.rules[].verbs -= ["create"]' <<<"$role" | kubectl replace -f -
+	in_system delete secret callboard-webhook-tls
+	says_why() {
+		in_system logs -l app.kubernetes.io/name=callboard-webhook --tail 20 | grep "the certificates cannot be kept" |
+			grep 'cannot create resource \\*"secrets'
+	}
+	eventually 90 says_why
+	assert_equal "" "$(in_system get secret callboard-webhook-tls --ignore-not-found -o name)"
+	jq 'del(.metadata.resourceVersion)' <<<"$role" | kubectl replace -f -
+	eventually 90 in_system get secret callboard-webhook-tls
+	create_performer meanwhile
 }
 
 @test "a Secret of cert-manager is left alone" {

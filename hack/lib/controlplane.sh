@@ -113,7 +113,8 @@ start_kube-apiserver() {
 		--service-account-issuer=https://kubernetes.default.svc.cluster.local \
 		--service-account-key-file="$pki/service-accounts.pub" \
 		--service-account-signing-key-file="$pki/service-accounts.key" \
-		--enable-admission-plugins=NodeRestriction --allow-privileged --profiling=false \
+		--enable-admission-plugins=NodeRestriction,OwnerReferencesPermissionEnforcement \
+		--allow-privileged --profiling=false \
 		--shutdown-watch-termination-grace-period=1s \
 		--audit-policy-file="$root/e2e/cluster/audit-policy.yaml" \
 		--audit-log-path="$cluster_dir/logs/audit.log" \
