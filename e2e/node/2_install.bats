@@ -20,18 +20,6 @@ processes() {
 	done | sort -u
 }
 
-# pids webhook|controller
-pids() {
-	local pod
-	for pod in $(pods_of "$1"); do
-		in_system get pod "$pod" -o jsonpath='{.metadata.uid}{"\n"}'
-	done | while read -r uid; do
-		grep -lsE "pod$uid/" /proc/[0-9]*/cgroup | while read -r file; do
-			[[ $(tr '\0' ' ' <"${file%cgroup}cmdline") != *"callboard-$1 serve"* ]] || basename "$(dirname "$file")"
-		done
-	done
-}
-
 @test "the manifests are what the apiserver takes, with all components" {
 	kubectl create namespace "$system" --dry-run=client -o yaml | kubectl apply -f -
 	kubectl kustomize manifests/default | kubectl apply --dry-run=server --validate=strict -f -
@@ -65,6 +53,14 @@ pids() {
 	run in_system run loose --image=callboard.dev/busybox:1 --dry-run=server
 	assert_fails
 	assert_contains "$output" 'violates PodSecurity "restricted:latest"'
+}
+
+@test "its pods have the priority of the cluster's own, and the quota that some clusters want for that" {
+	assert_equal system-cluster-critical "$(in_system get pods -o json | jq -r '[.items[].spec.priorityClassName] | unique[]')"
+	counted() {
+		[[ $(in_system get resourcequota callboard-critical-pods -o jsonpath='{.status.used.pods}') == 4 ]]
+	}
+	eventually 60 counted
 }
 
 @test "the token of the pods reads JobFlowTemplates and nothing else" {

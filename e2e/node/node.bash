@@ -36,6 +36,18 @@ pods_of() {
 		jq -r '.items[] | select(.metadata.deletionTimestamp == null) | .metadata.name'
 }
 
+# pids webhook|controller: the processes of their containers, as the kernel sees them.
+pids() {
+	local pod
+	for pod in $(pods_of "$1"); do
+		in_system get pod "$pod" -o jsonpath='{.metadata.uid}{"\n"}'
+	done | while read -r uid; do
+		grep -lsE "pod$uid/" /proc/[0-9]*/cgroup | while read -r file; do
+			[[ $(tr '\0' ' ' <"${file%cgroup}cmdline") != *"callboard-$1 serve"* ]] || basename "$(dirname "$file")"
+		done
+	done
+}
+
 webhook_pods() {
 	pods_of webhook
 }
@@ -85,13 +97,14 @@ bursts() {
 	done
 }
 
+# load_start [RATE]: two clients with that many requests a second each, and the bursts.
 load_start() {
 	local folder=$BATS_TEST_TMPDIR/load
 	mkdir -p "$folder"
 	performer load '.metadata = {generateName: "load-"}' >"$folder/body"
-	(post 1000000 --rate 25/s) >"$folder/answers.1" 2>&1 3>&- &
+	(post 1000000 --rate "${1:-25}/s") >"$folder/answers.1" 2>&1 3>&- &
 	load_pids+=($!)
-	(post 1000000 --rate 25/s) >"$folder/answers.2" 2>&1 3>&- &
+	(post 1000000 --rate "${1:-25}/s") >"$folder/answers.2" 2>&1 3>&- &
 	load_pids+=($!)
 	bursts >"$folder/answers.3" 2>&1 3>&- &
 	load_pids+=($!)
@@ -108,6 +121,12 @@ load_end() {
 # Of every test: bats would wait for the clients of one that failed.
 teardown() {
 	load_end
+}
+
+# load_has_made COUNT: whether there were so many answers.
+load_has_made() {
+	sleep 0.5 # reading them all takes as much time as making some
+	(($(cat "$BATS_TEST_TMPDIR"/load/answers.* | grep -cE '^[0-9]{3}$') >= $1))
 }
 
 # load_stop LEAST: ends it; fails when one request did, or when fewer than that many were made.
