@@ -12,13 +12,41 @@ teardown_file() {
 	end_file
 }
 
-@test "a rolling restart fails no request" {
-	load_start
+# ends: when the Secret's certificate does.
+ends() {
+	date -ud "$(in_system get secret callboard-webhook-tls -o jsonpath='{.data.tls\.crt}' | base64 -d |
+		openssl x509 -noout -enddate | cut -d= -f2)" +%s
+}
+
+# authority_is_new: every pod serves a certificate of the new authority, and the old one is trusted no more.
+authority_is_new() {
+	local end pod
+	end=$(ends)
+	[[ $(authorities mutatingwebhookconfiguration) == 1 && $(authorities validatingwebhookconfiguration) == 1 ]] || return 1
+	for pod in $(webhook_pods); do
+		[[ $(printf '%.0f' "$(pod_metric "$pod" callboard_webhook_certificate_expiry_timestamp_seconds)") == "$end" ]] ||
+			return 1
+	done
+}
+
+@test "ten thousand admissions during three rolling restarts and a change of the authority: none fails" {
+	local before i pid
+	before=$(ends)
+	load_start 60
+	document docs/operations.md Certificates
+	for i in 1 2; do
+		in_system rollout restart deployment/callboard-webhook
+		in_system rollout status deployment/callboard-webhook --timeout=120s
+	done
 	document docs/operations.md "Restarts and drains"
-	# Until the last of the old pods is gone.
-	eventually 60 test "$(webhook_pods | wc -l)" = 2
+	eventually 180 authority_is_new
+	(($(ends) > before))
 	eventually 90 old_pods_are_gone
-	load_stop 500
+	eventually 300 load_has_made 10000
+	for pid in $(pids webhook); do
+		note "a replica under load: $(awk '/^(VmRSS|RssAnon)/ {printf "%s %s KiB ", $1, $2}' "/proc/$pid/status")"
+	done
+	load_stop 10000
 }
 
 old_pods_are_gone() {

@@ -2,11 +2,13 @@
 // standard health check, and at SIGTERM tells its clients to go elsewhere and finishes their calls. It is
 // also such a client:
 //
-//	performer serve [-port N] [-fail STATUS]   with -fail it ends at once, with that status
-//	performer call ADDRESS                     calls until SIGTERM, and prints what became of it as JSON
+//	performer serve [-port N] [-fail STATUS] [-abrupt]
+//	    -fail: it ends at once, with that status; -abrupt: SIGTERM ends it without a word to its clients
+//	performer call [-rate N] [-for TIME] ADDRESS
+//	    calls until SIGTERM, or for that time, and prints what became of it as JSON
 //
-// The client calls over one connection that it keeps, and over a new one for each call. It tries nothing
-// twice.
+// The client calls over one connection that it keeps until it breaks, and over a new one for each call, that
+// many times a second each. It tries nothing twice.
 package main
 
 import (
@@ -31,6 +33,7 @@ func serve(arguments []string) error {
 	flags := flag.NewFlagSet("serve", flag.ExitOnError)
 	port := flags.Int("port", 9090, "where to listen")
 	fail := flags.Int("fail", 0, "the status to end with at once; 0: serve")
+	abrupt := flags.Bool("abrupt", false, "at SIGTERM close what is open, without GOAWAY")
 	flags.Parse(arguments)
 	if *fail != 0 {
 		os.Exit(*fail)
@@ -45,21 +48,43 @@ func serve(arguments []string) error {
 	signal.Notify(end, syscall.SIGTERM)
 	go func() {
 		<-end
+		if *abrupt {
+			os.Exit(0)
+		}
 		server.GracefulStop()
 	}()
 	return server.Serve(listener)
 }
 
-// tally is what became of the calls.
+// How many failures are told in words.
+const told = 20
+
+// tally is what became of the calls of one kind.
 type tally struct {
+	mutex    sync.Mutex
 	Calls    int      `json:"calls"`
+	Failed   int      `json:"failed"`
 	Failures []string `json:"failures"`
+	// The longest time between two calls that succeeded, and whether the last one did.
+	GapMS int64 `json:"gapMs"`
+	Lasts bool  `json:"lasts"`
+	good  time.Time
 }
 
 func (t *tally) add(err error) {
+	now := time.Now()
+	t.mutex.Lock()
+	defer t.mutex.Unlock()
 	t.Calls++
-	if err != nil {
-		t.Failures = append(t.Failures, fmt.Sprintf("%s %v", time.Now().Format(time.TimeOnly), err))
+	t.Lasts = err == nil
+	if err == nil {
+		t.GapMS = max(t.GapMS, now.Sub(t.good).Milliseconds())
+		t.good = now
+		return
+	}
+	t.Failed++
+	if t.Failed <= told {
+		t.Failures = append(t.Failures, fmt.Sprintf("%s %v", now.Format(time.TimeOnly), err))
 	}
 }
 
@@ -75,7 +100,15 @@ func connect(address string) (*grpc.ClientConn, error) {
 		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDisableRetry())
 }
 
-func call(address string) (map[string]*tally, error) {
+// So many call in turns, so that one that waits for an answer does not hold up the others.
+const callers = 8
+
+func call(arguments []string) (map[string]*tally, error) {
+	flags := flag.NewFlagSet("call", flag.ExitOnError)
+	rate := flags.Int("rate", 50, "calls a second of each kind")
+	limit := flags.Duration("for", time.Hour, "ends after that without a signal")
+	flags.Parse(arguments)
+	address := flags.Arg(0)
 	kept, err := connect(address)
 	if err != nil {
 		return nil, err
@@ -92,23 +125,30 @@ func call(address string) (map[string]*tally, error) {
 			return check(connection)
 		},
 	}
-	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	ctx, cancel := context.WithTimeout(ctx, *limit)
 	defer cancel()
 	result := map[string]*tally{}
-	var wait sync.WaitGroup
+	var all sync.WaitGroup
 	for name, way := range ways {
-		t := &tally{Failures: []string{}}
+		t := &tally{Failures: []string{}, good: time.Now()}
 		result[name] = t
-		wait.Add(1)
-		go func() {
-			defer wait.Done()
-			for ctx.Err() == nil {
-				t.add(way())
-				time.Sleep(20 * time.Millisecond)
-			}
-		}()
+		for range callers {
+			all.Go(func() {
+				turn := time.NewTicker(callers * time.Second / time.Duration(*rate))
+				defer turn.Stop()
+				for ctx.Err() == nil {
+					t.add(way())
+					select {
+					case <-turn.C:
+					case <-ctx.Done():
+					}
+				}
+			})
+		}
 	}
-	wait.Wait()
+	all.Wait()
 	return result, nil
 }
 
@@ -117,13 +157,13 @@ func main() {
 	switch {
 	case len(os.Args) >= 2 && os.Args[1] == "serve":
 		err = serve(os.Args[2:])
-	case len(os.Args) == 3 && os.Args[1] == "call":
+	case len(os.Args) >= 3 && os.Args[1] == "call":
 		var result map[string]*tally
-		if result, err = call(os.Args[2]); err == nil {
+		if result, err = call(os.Args[2:]); err == nil {
 			err = json.NewEncoder(os.Stdout).Encode(result)
 		}
 	default:
-		err = fmt.Errorf("usage: performer serve [-port N] [-fail STATUS] | call ADDRESS")
+		err = fmt.Errorf("usage: performer serve [-port N] [-fail STATUS] [-abrupt] | call [-rate N] [-for TIME] ADDRESS")
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "performer:", err)
