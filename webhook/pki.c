@@ -79,20 +79,11 @@ static X509 *read_cert(struct str pem)
     return cert;
 }
 
-/* Without it OpenSSL would ask the terminal. */
-static int no_password(char *buf, int size, int writing, void *ctx)
-{
-    (void)buf;
-    (void)size;
-    (void)writing;
-    (void)ctx;
-    return -1;
-}
-
+/* The empty password, or OpenSSL would ask the terminal for one. */
 static EVP_PKEY *read_key(struct str pem)
 {
     CLEANUP(bio) BIO *bio = open_text(pem);
-    EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL) : NULL;
+    EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, NULL, (void *)(uintptr_t) "") : NULL;
     ERR_clear_error();
     return key;
 }
