@@ -5,7 +5,7 @@
  * describes each by a `struct pack_node` and asks. The same calls in the same order give the same answers.
  * Not for use by several threads at once: one lock around the policy and its nodes.
  *
- *   struct pack_config config = pack_config_default();
+ *   struct pack_config config = pack_config_default(PACK_RSP);
  *   struct pack *pack = pack_new(&config, mem_system(), &err);
  *   …
  *   pack_observe(pack, &demand);                       once per pod that arrives
@@ -76,15 +76,15 @@ enum pack_kind {
     PACK_BESTFIT,
     PACK_RANDOM,
 };
-/* "rsp", "fgd", "bestfit", "random", NULL. */
-extern const char *const pack_kind_names[];
 
-/* The parameters of PACK_RSP; pack_config_default() has those that were measured. */
+/* The parameters; pack_config_default() has those that were measured, for FGD those that were published. */
 struct pack_config {
     enum pack_kind kind;
     uint64_t seed; /* of the rollouts and of PACK_RANDOM */
-    /* The typical pods are learned anew at learn_first arrivals, its doubles, and then every learn_every. */
+    /* The typical pods are learned anew at learn_first arrivals and whenever as many again have come,
+     * at the latest after learn_every; with learn_first 0 only by pack_learn(). */
     uint32_t learn_first, learn_every;
+    uint32_t remember; /* arrivals; at this number all counts are halved, so that old ones fade */
     uint32_t typical_percent; /* of the arrivals; the rarest classes beyond it are left out */
     /* Rollouts and draws per eight devices, while no pod leaves and while about as many leave as come. */
     uint32_t rollouts_still, draws_still;
@@ -98,7 +98,7 @@ struct pack_config {
     double release_share;   /* of the busy devices that may come free before they are needed */
 };
 
-struct pack_config pack_config_default(void);
+struct pack_config pack_config_default(enum pack_kind kind);
 
 struct pack;
 
@@ -144,8 +144,7 @@ void pack_release(struct pack *pack, struct pack_node *node, const struct pack_d
 bool pack_choose_hold(struct pack_node *const *nodes, size_t count, const bool *is_held,
                       const struct pack_demand *demand, size_t *ret_index);
 
-/* What was learned, as text: lines "callboard-pack 1", "seen N", "flow PLACED RELEASED",
- * "class CPU GPU_MILLI GPU_COUNT SEEN MODEL|MODEL". */
+/* What was learned, as text with a line for each class, models by their names. */
 void pack_save(const struct pack *pack, struct buf *to);
 /* Takes the place of what was learned so far. 400 with the line that is wrong: nothing is changed then. */
 int pack_load(struct pack *pack, struct str text, struct err *err);
