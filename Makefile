@@ -275,6 +275,15 @@ bench-controller: all ## Performers beside bare pods on a control plane: PERFORM
 bench-controller-memory: all build/release/unit/sim/apiserver ## the controller over many Performers: CYCLES=n
 	@CYCLES="$(CYCLES)" hack/bench/controller-memory
 
+# The folder with the trace, the lists of it to run (all when it is empty), loads of pods that come and go.
+OPENB ?=
+LISTS ?=
+LOADS ?= 85 95 105
+
+.PHONY: bench-packing
+bench-packing: all ## packing policies on the openb trace: OPENB=FOLDER LISTS=names LOADS=percents
+	@OPENB="$(OPENB)" LISTS="$(LISTS)" LOADS="$(LOADS)" hack/bench/packing
+
 # ---- Generated files and checks ------------------------------------------------------------------
 
 GENERATE := build/release/generate

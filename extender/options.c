@@ -106,6 +106,98 @@ static const struct flag serve_flags[] = {
      .text = "How often the Lease is renewed, or looked at; less than the deadline."},
 };
 
+static const char *const policy_names[] = {"rsp", "fgd", "bestfit", "random", NULL};
+static const char *const typical_names[] = {"learn", "list", NULL};
+static const char *const lifetime_names[] = {"exponential", "list", NULL};
+
+static const struct flag replay_flags[] = {
+    {.name = "nodes",
+     FLAG_AS_STRING(struct extender_options, nodes),
+     .value_name = "CSV",
+     .required = true,
+     .text = "The nodes: sn, cpu_milli, memory_mib, gpu, model."},
+    {.name = "pods",
+     FLAG_AS_STRING(struct extender_options, pods),
+     .value_name = "CSV",
+     .required = true,
+     .text = "The pods: name, cpu_milli, memory_mib, num_gpu, gpu_milli; optional are gpu_spec "
+             "(models, "
+             "A|B), and duration or scheduled_time and deletion_time."},
+    {.name = "arrivals",
+     FLAG_AS_STRING(struct extender_options, arrivals),
+     .value_name = "FILE",
+     .text =
+         "The order in which pods arrive, a zero-based row of the pods per line. Without it, their "
+         "own order. Not used with --load."},
+    {.name = "policy",
+     FLAG_AS_ENUM(struct extender_options, policy),
+     .values = policy_names,
+     .default_text = "rsp",
+     .text = "How nodes and devices are chosen."},
+    {.name = "typical",
+     FLAG_AS_ENUM(struct extender_options, typical),
+     .values = typical_names,
+     .default_text = "learn",
+     .text =
+         "Typical pods are learned from what arrives, or known from the whole list beforehand."},
+    {.name = "placements",
+     FLAG_AS_STRING(struct extender_options, placements),
+     .value_name = "OUT",
+     .text = "A file to write: a line pod,node,devices per arrival, the node empty when there was "
+             "none, and "
+             "-N,, when the pod that arrived as the Nth (from 0) leaves."},
+    {.name = "svg",
+     FLAG_AS_STRING(struct extender_options, svg),
+     .value_name = "OUT",
+     .text = "A picture to write of all nodes at the end: what is taken, idle, stranded."},
+    {.name = "hold",
+     FLAG_AS_INT(struct extender_options, hold),
+     .max = INT32_MAX,
+     .default_text = "0",
+     .text = "A pod leaves after so many further arrivals; 0: it stays."},
+    {.name = "load",
+     FLAG_AS_INT(struct extender_options, load),
+     .max = 1000,
+     .default_text = "0",
+     .text = "Pods are drawn from the list at random, arrive at random and leave after a lifetime, "
+             "so that "
+             "they ask for so many per cent of all GPUs on average; 0: they arrive in order."},
+    {.name = "horizon",
+     FLAG_AS_INT(struct extender_options, horizon),
+     .min = 1,
+     .max = 1000,
+     .default_text = "4",
+     .text = "With --load: how many mean lifetimes are measured, after two that are not."},
+    {.name = "lifetimes",
+     FLAG_AS_ENUM(struct extender_options, lifetimes),
+     .values = lifetime_names,
+     .default_text = "exponential",
+     .text = "With --load: lifetimes at random, or those of the list, a day at most."},
+    {.name = "seed",
+     FLAG_AS_INT(struct extender_options, seed),
+     .max = INT64_MAX,
+     .default_text = "1",
+     .text = "With --load: of arrivals and lifetimes, which are the same for every policy."},
+    {.name = "queue",
+     FLAG_AS_BOOL(struct extender_options, queue),
+     .text = "With --load: pods that fit nowhere wait, and later ones that fit go first. Without "
+             "it they are "
+             "rejected."},
+    {.name = "age",
+     FLAG_AS_INT(struct extender_options, age),
+     .max = 1000000,
+     .default_text = "0",
+     .text = "With --queue: a pod of several GPUs that has waited for so many thousandths of a "
+             "mean lifetime "
+             "gets a node kept free for it; 0: never."},
+    {.name = "reserve",
+     FLAG_AS_INT(struct extender_options, reserve),
+     .max = 1000,
+     .default_text = "0",
+     .text =
+         "With --load, without --queue: so many nodes are kept free for pods of the most GPUs."},
+};
+
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static const struct flag_command commands[] = {
@@ -113,6 +205,14 @@ static const struct flag_command commands[] = {
      .text = "Answers kube-scheduler. Several may run: one is active, the others stand by.",
      .flags = serve_flags,
      .flag_count = COUNT(serve_flags)},
+    {.name = "replay",
+     .text = "Places the pods of a list on the nodes of a list, offline, and prints how much of "
+             "the GPUs is "
+             "allocated and how many pods failed, when the demand that arrived is 100 % of the "
+             "GPUs and at "
+             "the end.",
+     .flags = replay_flags,
+     .flag_count = COUNT(replay_flags)},
     {.name = "version", .text = "Prints the version."},
 };
 
