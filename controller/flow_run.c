@@ -186,7 +186,8 @@ void flow_run_stop(struct flow_run *run, enum flow_reason reason)
     run->is_stopped = true;
     for (uint32_t i = 0; i < run->main_count; i++) {
         struct run_step *step = &run->steps[i];
-        if (step->phase == STEP_PENDING && step->is_retrying)
+        bool has_failed = step->is_retrying || step->attempt > 0;
+        if (step->phase == STEP_PENDING && has_failed)
             settle(run, i, STEP_FAILED, step->reason);
         else if (step->phase == STEP_PENDING || step->phase == STEP_PENDING_APPROVAL)
             settle(run, i, STEP_SKIPPED, reason);

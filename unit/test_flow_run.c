@@ -298,22 +298,28 @@ static void a_flow_that_is_stopped_lets_what_runs_end_and_what_waits_for_a_retry
     struct flow_run run;
     (void)state;
     arena_init(&arena, mem_system(), 1 << 14, 1 << 24);
-    assert_true(dag_build(&arena, 4, NULL, 0, &dag));
-    assert_true(flow_run_init(&run, &arena, 4, 3, &dag));
+    assert_true(dag_build(&arena, 5, NULL, 0, &dag));
+    assert_true(flow_run_init(&run, &arena, 5, 4, &dag));
     flow_run_begin(&run);
     flow_run_put(&run, 0, RUN_RUNNING, STEP_RUNNING);
     flow_run_put(&run, 1, RUN_WATCHED, STEP_PENDING);
     run.steps[1].is_retrying = true;
     run.steps[1].reason = FLOW_REASON_TIMEOUT;
+    /* The time of its retry has come, and it waits for its turn. */
+    flow_run_put(&run, 3, RUN_READY, STEP_PENDING);
+    run.steps[3].attempt = 1;
+    run.steps[3].reason = FLOW_REASON_JOB_FAILED;
     flow_run_stop(&run, FLOW_REASON_REPLACED);
     assert_int_equal(run.steps[0].phase, STEP_RUNNING);
+    assert_int_equal(run.steps[3].phase, STEP_FAILED);
+    assert_int_equal(run.steps[3].reason, FLOW_REASON_JOB_FAILED);
     assert_int_equal(run.steps[1].phase, STEP_FAILED);
     assert_int_equal(run.steps[1].reason, FLOW_REASON_TIMEOUT);
     assert_int_equal(run.steps[2].phase, STEP_SKIPPED);
     assert_int_equal(run.steps[2].reason, FLOW_REASON_REPLACED);
     assert_int_equal(run.lists[RUN_FRESH].count, 0);
     flow_run_end(&run, 0, STEP_FAILED, FLOW_REASON_REPLACED);
-    assert_int_equal(flow_run_first(&run, RUN_FRESH), 3);
+    assert_int_equal(flow_run_first(&run, RUN_FRESH), 4);
     arena_done(&arena);
 }
 

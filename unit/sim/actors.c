@@ -247,10 +247,14 @@ void sim_user_act(struct sim_actors *actors)
     if (actors->is_calm) {
         strangers_go(actors);
         correct_specs(actors);
+        if (actors->has_flows)
+            sim_flow_user_act(actors);
         return;
     }
     struct sim_world *world = actors->world;
-    if (sim_chance(world, actors->strangers))
+    if (actors->has_flows)
+        sim_flow_user_act(actors);
+    else if (sim_chance(world, actors->strangers))
         stranger_comes(actors);
     else if (sim_chance(world, actors->meddling))
         user_meddles(actors);
@@ -394,8 +398,9 @@ void sim_endpoints_act(struct sim_actors *actors)
 
 static bool has_owner(struct sim_actors *actors, struct str uid)
 {
-    const struct kube_resource *const owners[] = {&kube_performers, &kube_services};
-    for (size_t k = 0; k < 2; k++) {
+    const struct kube_resource *const owners[] = {&kube_performers, &kube_services, &kube_jobflows,
+                                                  &kube_jobs};
+    for (size_t k = 0; k < sizeof(owners) / sizeof(owners[0]); k++) {
         const struct sim_shelf *all = shelf(actors, owners[k]);
         for (size_t i = 0; i < all->count; i++) {
             if (str_eq(all->objects[i]->meta.uid, uid))
@@ -418,12 +423,14 @@ static bool is_orphan(struct sim_actors *actors, const struct sim_object *object
     return json_first(owners) != NULL;
 }
 
-static const struct kube_resource *const dependents[] = {&kube_pods, &kube_services,
-                                                         &kube_endpoint_slices};
+static const struct kube_resource *const dependents[] = {
+    &kube_pods,        &kube_services,      &kube_jobs,           &kube_performers,
+    &kube_config_maps, &kube_volume_claims, &kube_endpoint_slices};
+enum { DEPENDENTS = sizeof(dependents) / sizeof(dependents[0]) };
 
 static void collect_orphans(struct sim_actors *actors)
 {
-    for (size_t k = 0; k < 3; k++) {
+    for (size_t k = 0; k < DEPENDENTS; k++) {
         const struct sim_shelf *all = shelf(actors, dependents[k]);
         for (size_t i = all->count; i-- > 0;) {
             if (is_orphan(actors, all->objects[i]) &&
@@ -437,7 +444,7 @@ static void collect_orphans(struct sim_actors *actors)
 static bool end_dependents(struct sim_actors *actors, struct str uid, bool orphan)
 {
     bool is_done = true;
-    for (size_t k = 0; k < 2; k++) {
+    for (size_t k = 0; k < DEPENDENTS - 1; k++) {
         const struct sim_shelf *all = shelf(actors, dependents[k]);
         for (size_t i = all->count; i-- > 0;) {
             const struct sim_object *object = all->objects[i];
@@ -469,20 +476,27 @@ static void drop_finalizer(struct sim_actors *actors, const struct sim_object *o
     arena_done(&arena);
 }
 
+static void end_owners(struct sim_actors *actors, const struct kube_resource *resource)
+{
+    const struct sim_shelf *owners = shelf(actors, resource);
+    for (size_t i = owners->count; i-- > 0;) {
+        const struct sim_object *owner = owners->objects[i];
+        if (!str_is_set(owner->meta.deletion_timestamp))
+            continue;
+        if (tree_has_text(owner->meta.finalizers, STR("orphan")) &&
+            end_dependents(actors, owner->meta.uid, true))
+            drop_finalizer(actors, owner, STR("orphan"));
+        else if (tree_has_text(owner->meta.finalizers, STR("foregroundDeletion")) &&
+                 end_dependents(actors, owner->meta.uid, false))
+            drop_finalizer(actors, owner, STR("foregroundDeletion"));
+    }
+}
+
 void sim_garbage_act(struct sim_actors *actors)
 {
-    const struct sim_shelf *performers = shelf(actors, &kube_performers);
-    for (size_t i = performers->count; i-- > 0;) {
-        const struct sim_object *performer = performers->objects[i];
-        if (!str_is_set(performer->meta.deletion_timestamp))
-            continue;
-        if (tree_has_text(performer->meta.finalizers, STR("orphan")) &&
-            end_dependents(actors, performer->meta.uid, true))
-            drop_finalizer(actors, performer, STR("orphan"));
-        else if (tree_has_text(performer->meta.finalizers, STR("foregroundDeletion")) &&
-                 end_dependents(actors, performer->meta.uid, false))
-            drop_finalizer(actors, performer, STR("foregroundDeletion"));
-    }
+    end_owners(actors, &kube_performers);
+    if (actors->has_flows)
+        end_owners(actors, &kube_jobflows);
     collect_orphans(actors);
 }
 
@@ -494,11 +508,12 @@ static void act(void *ctx, int64_t now_ns)
         [SIM_USER] = sim_user_act,       [SIM_SCHEDULER] = sim_scheduler_act,
         [SIM_KUBELET] = sim_kubelet_act, [SIM_ENDPOINTS] = sim_endpoints_act,
         [SIM_NODES] = sim_nodes_act,     [SIM_GARBAGE] = sim_garbage_act,
+        [SIM_JOBS] = sim_jobs_act,
     };
     /* The longest pause of each, in ms. */
     static const int64_t pauses[SIM_ACTORS] = {
-        [SIM_USER] = 0,         [SIM_SCHEDULER] = 1500, [SIM_KUBELET] = 2000,
-        [SIM_ENDPOINTS] = 3000, [SIM_NODES] = 5000,     [SIM_GARBAGE] = 8000,
+        [SIM_USER] = 0,     [SIM_SCHEDULER] = 1500, [SIM_KUBELET] = 2000, [SIM_ENDPOINTS] = 3000,
+        [SIM_NODES] = 5000, [SIM_GARBAGE] = 8000,   [SIM_JOBS] = 1500,
     };
     struct sim_actors *actors = *(struct sim_actors **)ctx;
     size_t kind = 0;
@@ -517,7 +532,17 @@ static unsigned draw(struct sim_world *world, unsigned max)
     return sim_chance(world, 400) ? 0 : (unsigned)sim_between(world, 1, max);
 }
 
-void sim_actors_init(struct sim_actors *actors, struct sim_world *world)
+/* Drawn apart, so that a seed means the same to Performers as before. */
+static void draw_flows(struct sim_actors *actors)
+{
+    struct sim_world *world = actors->world;
+    actors->manual = draw(world, 200);
+    actors->job_failure = draw(world, 300);
+    actors->job_speed = (unsigned)sim_between(world, 200, 1000);
+    actors->user_pause_ns = sim_between(world, 2, 20) * SIM_SEC;
+}
+
+void sim_actors_init(struct sim_actors *actors, struct sim_world *world, bool has_flows)
 {
     *actors = (struct sim_actors){
         .world = world,
@@ -531,7 +556,10 @@ void sim_actors_init(struct sim_actors *actors, struct sim_world *world)
         .strangers = draw(world, 150),
         .user_pause_ns = sim_between(world, 2, 60) * SIM_SEC,
         .hurry = 1,
+        .has_flows = has_flows,
     };
+    if (has_flows)
+        draw_flows(actors);
     for (size_t i = 0; i < 2; i++)
         sim_ask(world, "POST", STR("/api/v1/namespaces"),
                 "{\"apiVersion\":\"v1\",\"kind\":\"Namespace\",\"metadata\":{\"name\":\"%s\"}}",
@@ -540,7 +568,7 @@ void sim_actors_init(struct sim_actors *actors, struct sim_world *world)
             "{\"apiVersion\":\"v1\",\"kind\":\"Namespace\",\"metadata\":{\"name\":\"%s\"}}",
             "callboard-system");
     sim_nodes_init(actors);
-    for (size_t i = 0; i < SIM_ACTORS; i++) {
+    for (size_t i = 0; i < (has_flows ? SIM_ACTORS : SIM_JOBS); i++) {
         struct err err;
         actors->each[i].actors = actors;
         actors->each[i].kind = (enum sim_actor)i;

@@ -279,6 +279,8 @@ static void run_pod(struct sim_actors *actors, const struct sim_object *pod)
                 "{\"status\":{\"phase\":\"Failed\",\"reason\":\"Evicted\",\"message\":\"The node "
                 "was low on resource: memory.\"}}");
         sim_tracef(world, "kubelet: %s evicted", path);
+    } else if (sim_is_pod_of_job(pod)) {
+        sim_run_pod_of_job(actors, pod);
     } else {
         advance(actors, pod);
     }

@@ -308,7 +308,7 @@ static void init(struct apiserver *server)
     world->wall_offset_ns = clock_wall_ns(clock_system()) - world->now_ns;
     for (size_t i = 0; i < CONNECTIONS_MAX; i++)
         server->connections[i].fd = -1;
-    sim_actors_init(&server->actors, world);
+    sim_actors_init(&server->actors, world, false);
     sim_actors_calm(&server->actors);
     server->actors.hurry = 50;
 }

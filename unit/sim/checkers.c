@@ -523,7 +523,8 @@ void sim_check_text(struct sim_checkers *checkers, const char *what, struct str 
                       what, STR_ARG(text));
 }
 
-static void count_write(struct sim_checkers *checkers, const struct sim_object *object)
+static void count_write(struct sim_checkers *checkers, const struct sim_object *object,
+                        bool is_deletion)
 {
     bool is_performer = object->resource->kube == &kube_performers;
     struct sim_known *known =
@@ -531,7 +532,9 @@ static void count_write(struct sim_checkers *checkers, const struct sim_object *
     if (known)
         known->writes++;
     checkers->writes++;
-    checkers->last_write_ns = checkers->world->now_ns;
+    /* A flow that has ended is deleted when its time has come, however long all has been quiet. */
+    if (object->resource->kube != &kube_jobflows || !is_deletion)
+        checkers->last_write_ns = checkers->world->now_ns;
 }
 
 void sim_check_write(struct sim_checkers *checkers, const struct sim_event *event)
@@ -551,7 +554,7 @@ void sim_check_write(struct sim_checkers *checkers, const struct sim_event *even
                writing->method, STR_ARG(writing->target),
                STR_ARG(str_sub(writing->body, 0, SIM_TRACE_LINE_MAX)));
     check_leader(checkers, event->after);
-    count_write(checkers, event->after);
+    count_write(checkers, event->after, event->is_deletion);
     if (!checkers->judges_performers)
         return;
     if (resource == &kube_performers)

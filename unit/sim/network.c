@@ -585,11 +585,14 @@ static void answer(struct kube_exchange *exchange)
     }
     if (network->filter.rewrite)
         network->filter.rewrite(network->filter.ctx, exchange->transport, &exchange->request, body);
-    if (exchange->request.response_max > 0 && body->len > exchange->request.response_max) {
+    /* What is passed on in parts is not collected. */
+    bool is_passed_on = exchange->receiver.on_data && status >= 200 && status < 300;
+    if (!is_passed_on && exchange->request.response_max > 0 &&
+        body->len > exchange->request.response_max) {
         end(exchange, KUBE_TOO_LARGE, status, "the answer is too large");
         return;
     }
-    if (exchange->receiver.on_data && status >= 200 && status < 300)
+    if (is_passed_on)
         deliver_part(exchange, buf_str(body), 0);
     end(exchange, KUBE_ANSWERED, status, "");
 }

@@ -1,6 +1,6 @@
 /*
- * The controller whole, as callboard-controller runs it: caches, leader election, events, Performers. Two
- * replicas.
+ * The controller whole, as callboard-controller runs it: caches, leader election, events, Performers,
+ * flows. Two replicas. The target `controller` has users of Performers, `flow` has users of flows.
  */
 #include "unit/sim/sim.h"
 
@@ -35,6 +35,7 @@ static void *start(struct sim_process *process)
         /* The rate limit of the client would only spread what is judged here in time. */
         .qps = 10000,
         .burst = 10000,
+        .max_active = SIM_MAX_ACTIVE_FLOWS,
     };
     program->app = app_new(&config, &err);
     sim_require(program->app != NULL);
@@ -68,7 +69,7 @@ static void end(void *state)
     free(program);
 }
 
-static bool is_settled(struct sim *sim, char *why, size_t size)
+static bool do_all_run(struct sim *sim, char *why, size_t size)
 {
     for (unsigned i = 0; i < sim->config.target->processes; i++) {
         if (!sim->processes[i].state) {
@@ -76,7 +77,17 @@ static bool is_settled(struct sim *sim, char *why, size_t size)
             return false;
         }
     }
-    return sim_check_settled(&sim->checkers, why, size);
+    return true;
+}
+
+static bool are_performers_settled(struct sim *sim, char *why, size_t size)
+{
+    return do_all_run(sim, why, size) && sim_check_settled(&sim->checkers, why, size);
+}
+
+static bool are_flows_settled(struct sim *sim, char *why, size_t size)
+{
+    return do_all_run(sim, why, size) && sim_flows_are_settled(&sim->flows, why, size);
 }
 
 /* What the metrics say of everybody, now and then. */
@@ -113,5 +124,17 @@ const struct sim_target sim_target_controller = {
     .is_led = true,
     .judges_performers = true,
     .check = check,
-    .is_settled = is_settled,
+    .is_settled = are_performers_settled,
+};
+
+const struct sim_target sim_target_flow = {
+    .name = "flow",
+    .program = &program,
+    .processes = 2,
+    .is_led = true,
+    .has_flows = true,
+    /* Sixty flows one after the other, four at a time, each of six steps that wait for a retry. */
+    .settle_s = 3600,
+    .check = check,
+    .is_settled = are_flows_settled,
 };

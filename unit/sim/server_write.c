@@ -166,6 +166,31 @@ static void default_service(struct sim_call *call, struct json *object)
     set_default(call, object, "status", "{\"loadBalancer\":{}}");
 }
 
+/* pkg/apis/batch/v1 defaults.go, pkg/registry/batch/job strategy.go. */
+static void default_job(struct sim_call *call, struct json *object)
+{
+    struct json *meta = meta_of(object),
+                *spec = tree_child(call->arena, object, "spec", JSON_OBJECT);
+    struct json *template = tree_child(call->arena, spec, "template", JSON_OBJECT);
+    struct json *template_meta = tree_child(call->arena, template, "metadata", JSON_OBJECT);
+    struct json *labels = tree_child(call->arena, template_meta, "labels", JSON_OBJECT);
+    struct str uid = json_str(json_get(meta, STR("uid")));
+    set_default(call, spec, "parallelism", "1");
+    set_default(call, spec, "completions", "1");
+    set_default(call, spec, "backoffLimit", "6");
+    set_default(call, spec, "suspend", "false");
+    set_default_str(call, spec, "completionMode", "NonIndexed");
+    set_default_str(call, spec, "podReplacementPolicy", "TerminatingOrFailed");
+    tree_set_str(call->arena, labels, "batch.kubernetes.io/controller-uid", uid);
+    tree_set_str(call->arena, labels, "batch.kubernetes.io/job-name", call->target.name);
+    tree_set(
+        spec, STR("selector"),
+        tree_readf(call->arena,
+                   "{\"matchLabels\":{\"batch.kubernetes.io/controller-uid\":\"%" PRIstr "\"}}",
+                   STR_ARG(uid)));
+    tree_set(object, STR("status"), tree_read(call->arena, STR("{}")));
+}
+
 static bool check_namespace(struct sim_call *call)
 {
     const struct sim_target *target = &call->target;
@@ -286,6 +311,8 @@ void sim_create(struct sim_call *call)
         default_pod(call, object);
     if (kube == &kube_services)
         default_service(call, object);
+    if (kube == &kube_jobs)
+        default_job(call, object);
     sim_answer_object(call, 201, put(call, NULL, object));
 }
 
@@ -407,6 +434,24 @@ static bool check_pod(struct sim_call *call, const struct sim_object *before,
     return false;
 }
 
+/* pkg/apis/batch/validation, ValidateJobSpecUpdate. */
+static bool check_job(struct sim_call *call, const struct sim_object *before,
+                      const struct json *object)
+{
+    static const char *const fixed[] = {"template",       "selector",         "completions",
+                                        "completionMode", "podFailurePolicy", "managedBy"};
+    for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
+        const struct json *old = kube_at(before->tree, "spec", fixed[i], NULL);
+        const struct json *new = kube_at(object, "spec", fixed[i], NULL);
+        if (old == new || (old && new &&json_equal(old, new)))
+            continue;
+        sim_refuse_field(call, before->meta.name, "spec", "FieldValueInvalid",
+                         "Invalid value: %s: field is immutable", fixed[i]);
+        return false;
+    }
+    return true;
+}
+
 static bool is_to_be_removed(const struct json *object)
 {
     const struct json *meta = json_get(object, META);
@@ -438,7 +483,8 @@ static void write_over(struct sim_call *call, struct sim_object *before, struct 
     if (!check_finalizers(call, before, object) ||
         (resource->is_custom && !sim_admit(call, object, before)) ||
         (resource->kube == &kube_pods && !str_is_set(call->target.subresource) &&
-         !check_pod(call, before, object)))
+         !check_pod(call, before, object)) ||
+        (resource->kube == &kube_jobs && !check_job(call, before, object)))
         return;
     if (resource->has_generation && !is_spec_equal(call, before->tree, object))
         tree_set_int(call->arena, meta_of(object), "generation", before->meta.generation + 1);

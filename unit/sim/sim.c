@@ -4,8 +4,8 @@
 #include "unit/sim/tree.h"
 
 enum {
-    /* Everything must have settled so long after the faults: the longest backoff of a failed pod is
-     * 5 min, and a resync comes every 2 min. */
+    /* Everything must have settled so long after the faults, unless the target says otherwise: the longest
+     * backoff of a failed pod is 5 min, and a resync comes every 2 min. */
     SETTLE_S = 600,
     /* … and nobody may write for so long: longer than two resyncs. */
     QUIET_S = 300,
@@ -75,11 +75,20 @@ static void maybe_crash(struct sim *sim)
     sim->network.counts[SIM_CRASH_AT_WRITE]++;
 }
 
+static void judge_flows(struct sim *sim, const struct sim_event *event)
+{
+    if (sim->network.writer && event->after->resource->kube != &kube_leases)
+        sim_flows_judge(&sim->flows, event, sim_may_have_two_leaders(&sim->checkers));
+    sim_flows_note(&sim->flows, event);
+}
+
 static void on_write(void *ctx, const struct sim_event *event)
 {
     struct sim *sim = ctx;
     if (sim->config.target->is_led)
         sim_check_write(&sim->checkers, event);
+    if (sim->config.target->has_flows)
+        judge_flows(sim, event);
     sim_network_on_write(&sim->network);
     if (event->after->resource->kube != &kube_leases)
         maybe_crash(sim);
@@ -164,15 +173,16 @@ static void run_calm(struct sim *sim, struct sim_result *ret)
 {
     char why[512] = "";
     begin_calm(sim);
-    int64_t end_ns = sim->calm_ns + SETTLE_S * SIM_SEC;
+    int settle_s = sim->config.target->settle_s ? sim->config.target->settle_s : SETTLE_S;
+    int64_t end_ns = sim->calm_ns + settle_s * SIM_SEC;
     while (!sim->config.target->is_settled(sim, why, sizeof(why))) {
         if (sim->world.now_ns >= end_ns)
-            sim_violation(&sim->world, "convergence", "%d s after the faults: %s", SETTLE_S, why);
+            sim_violation(&sim->world, "convergence", "%d s after the faults: %s", settle_s, why);
         run_until(sim, sim->world.now_ns + 5 * SIM_SEC);
     }
     ret->settled_ns = sim->world.now_ns - sim->calm_ns;
     sim_tracef(&sim->world, "settled");
-    if (!sim->config.target->judges_performers)
+    if (!sim->config.target->judges_performers && !sim->config.target->has_flows)
         return;
     /* What was to be said is said within some minutes; then there is silence. */
     run_until(sim, sim->world.now_ns + QUIET_S * SIM_SEC);
@@ -195,6 +205,7 @@ static void init(struct sim *sim, const struct sim_config *config, jmp_buf *viol
     sim->world.trace.is_shown = config->is_shown;
     sim_network_init(&sim->network, &sim->world);
     sim_checkers_init(&sim->checkers, &sim->network, &sim->actors);
+    sim_flows_init(&sim->flows, &sim->world, SIM_MAX_ACTIVE_FLOWS);
     sim->world.server.on_write = on_write;
     sim->world.server.ctx = sim;
     sim->checkers.judges_performers = config->target->judges_performers;
@@ -205,7 +216,7 @@ static void init(struct sim *sim, const struct sim_config *config, jmp_buf *viol
             .on_seen = sim_check_seen,
             .ctx = &sim->checkers,
         };
-    sim_actors_init(&sim->actors, &sim->world);
+    sim_actors_init(&sim->actors, &sim->world, config->target->has_flows);
     for (unsigned i = 0; i < config->target->processes; i++) {
         sim_process_init(&sim->processes[i], &sim->network, config->target->program, i);
         sim->processes[i].on_log = on_log;
@@ -225,6 +236,7 @@ static void done(struct sim *sim)
     sim_plant_done(sim);
     timers_unregister(&sim->world.timers, &sim->chaos);
     sim_actors_done(&sim->actors);
+    sim_flows_done(&sim->flows);
     sim_network_done(&sim->network);
     sim_world_done(&sim->world);
 }

@@ -6,6 +6,7 @@
 #define UNIT_SIM_SIM_H
 
 #include "unit/sim/checkers.h"
+#include "unit/sim/flows.h"
 
 struct sim;
 
@@ -16,6 +17,8 @@ struct sim_target {
     unsigned processes;
     bool is_led;            /* only the holder of the Lease may write */
     bool judges_performers; /* and only what is right for Performers */
+    bool has_flows;         /* users make flows, which are judged, in place of Performers */
+    int settle_s;           /* 0: as long as Performers need */
     /* Before anybody acts. May be NULL. */
     void (*prepare)(struct sim *sim);
     /* Called after each step; may tell a violation. May be NULL. */
@@ -24,7 +27,10 @@ struct sim_target {
     bool (*is_settled)(struct sim *sim, char *why, size_t size);
 };
 
-extern const struct sim_target sim_target_controller, sim_target_lease, sim_target_reflector;
+extern const struct sim_target sim_target_controller, sim_target_flow, sim_target_lease,
+    sim_target_reflector;
+
+enum { SIM_MAX_ACTIVE_FLOWS = 4 }; /* of the target `flow` */
 
 /* Bugs that are planted on purpose, to see whether a checker finds them (plant.c). */
 enum sim_plant {
@@ -32,6 +38,9 @@ enum sim_plant {
     SIM_PLANT_FINALIZER,
     SIM_PLANT_FENCE,
     SIM_PLANT_OLD_LEADER,
+    SIM_PLANT_EARLY, /* this and the next two are of the target `flow` */
+    SIM_PLANT_TWICE,
+    SIM_PLANT_TTL,
     SIM_PLANTS
 };
 
@@ -62,6 +71,7 @@ struct sim {
     struct sim_network network;
     struct sim_actors actors;
     struct sim_checkers checkers;
+    struct sim_flow_checker flows;
     struct sim_process processes[SIM_PROCESSES_MAX];
     struct timer chaos; /* what happens to processes */
     bool is_calm;

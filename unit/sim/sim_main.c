@@ -17,11 +17,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const struct sim_target *const targets[] = {&sim_target_controller, &sim_target_lease,
-                                                   &sim_target_reflector};
+static const struct sim_target *const targets[] = {&sim_target_controller, &sim_target_flow,
+                                                   &sim_target_lease, &sim_target_reflector};
 enum { TARGETS = sizeof(targets) / sizeof(targets[0]), JOBS_MAX = 64 };
 
-static const char *const plant_names[SIM_PLANTS] = {"none", "finalizer", "fence", "old-leader"};
+static const char *const plant_names[SIM_PLANTS] = {"none",  "finalizer", "fence", "old-leader",
+                                                    "early", "twice",     "ttl"};
 
 struct options {
     const struct sim_target *target; /* NULL: all */
@@ -206,7 +207,9 @@ static int find_planted(const struct options *options)
         uint64_t seed = options->from;
         for (; seed < options->from + options->seeds && !result.checker; seed++) {
             struct sim_config config = {
-                .target = &sim_target_controller, .seed = seed, .plant = (enum sim_plant)plant};
+                .target = plant < SIM_PLANT_EARLY ? &sim_target_controller : &sim_target_flow,
+                .seed = seed,
+                .plant = (enum sim_plant)plant};
             sim_run(&config, &result);
         }
         printf("%s - planted bug %s: ", result.checker ? "ok" : "not ok", plant_names[plant]);
@@ -231,7 +234,7 @@ static const struct sim_target *find_target(const char *name)
         if (strcmp(name, targets[i]->name) == 0)
             return targets[i];
     }
-    fprintf(stderr, "sim: no target \"%s\": controller, lease or reflector\n", name);
+    fprintf(stderr, "sim: no target \"%s\": controller, flow, lease or reflector\n", name);
     exit(2);
 }
 
@@ -241,7 +244,9 @@ static enum sim_plant find_plant(const char *name)
         if (strcmp(name, plant_names[i]) == 0)
             return (enum sim_plant)i;
     }
-    fprintf(stderr, "sim: no planted bug \"%s\": finalizer, fence or old-leader\n", name);
+    fprintf(stderr,
+            "sim: no planted bug \"%s\": finalizer, fence, old-leader, early, twice or ttl\n",
+            name);
     exit(2);
 }
 

@@ -15,6 +15,7 @@ const struct sim_resource sim_resources[SIM_RESOURCES] = {
     {.kube = &kube_leases, .needs_version = true},
     {.kube = &kube_jobs, .has_status = true, .has_generation = true},
     {.kube = &kube_config_maps},
+    {.kube = &kube_volume_claims, .has_status = true},
     {.kube = &kube_performers,
      .is_custom = true,
      .has_status = true,

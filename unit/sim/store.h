@@ -21,7 +21,7 @@ struct sim_resource {
     bool gives_deleted;  /* DELETE is answered by the object, not by a Status */
 };
 
-enum { SIM_RESOURCES = 12 };
+enum { SIM_RESOURCES = 13 };
 extern const struct sim_resource sim_resources[SIM_RESOURCES];
 extern const struct kube_resource kube_namespaces;
 
