@@ -477,7 +477,9 @@ static struct node_index *new_index(struct census *census, const struct snapshot
     index->slot_count = slots;
     index->seed = census->seed;
     for (size_t n = 0; n < snapshot->count; n++) {
-        size_t i = hash_text(&index->seed, snapshot->nodes[n]->node.facts->name) & (slots - 1);
+        const struct snapshot_node *node = snapshot->nodes[n];
+        assert(node && node->node.facts);
+        size_t i = hash_text(&index->seed, node->node.facts->name) & (slots - 1);
         while (index->slots[i] != 0)
             i = (i + 1) & (slots - 1);
         index->slots[i] = (uint32_t)(n + 1);
@@ -490,7 +492,7 @@ static void fill_snapshot(struct census *census, struct snapshot *snapshot)
 {
     const struct snapshot *before = census->config.source->current;
     if (!census->is_index_stale && before) {
-        memcpy(snapshot->nodes, before->nodes, before->count * sizeof(before->nodes[0]));
+        memcpy(snapshot->nodes, before->nodes, before->count * sizeof(struct snapshot_node *));
         snapshot->count = before->count;
         for (const struct slot *slot = census->changed; slot; slot = slot->next_changed) {
             if (slot->facts)
@@ -508,8 +510,9 @@ static void fill_snapshot(struct census *census, struct snapshot *snapshot)
 
 static struct snapshot *new_snapshot(struct census *census)
 {
-    struct snapshot *snapshot = mem_alloc(
-        census->config.mem, sizeof(*snapshot) + census->node_count * sizeof(snapshot->nodes[0]));
+    struct snapshot *snapshot =
+        mem_alloc(census->config.mem,
+                  sizeof(*snapshot) + census->node_count * sizeof(struct snapshot_node *));
     if (!snapshot)
         return NULL;
     *snapshot = (struct snapshot){.refs = 1, .mem = census->config.mem};

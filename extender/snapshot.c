@@ -52,7 +52,7 @@ static void free_snapshot(struct snapshot *snapshot)
         mem_free(mem, snapshot->doubts,
                  sizeof(*snapshot->doubts) +
                      snapshot->doubts->count * sizeof(snapshot->doubts->doubts[0]));
-    mem_free(mem, snapshot, sizeof(*snapshot) + snapshot->count * sizeof(snapshot->nodes[0]));
+    mem_free(mem, snapshot, sizeof(*snapshot) + snapshot->count * sizeof(struct snapshot_node *));
 }
 
 void snapshot_unref(struct snapshot *snapshot)

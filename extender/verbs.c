@@ -198,7 +198,7 @@ static int filter(struct verbs *verbs, const struct http_request *request, struc
     uint8_t *verdicts = result < 0 ? NULL : arena_alloc(q.arena, q.count + 1);
     if (result == 0 && !verdicts)
         result = err_no_memory(err, "filtering");
-    if (result == 0) {
+    if (result == 0 && verdicts && q.snapshot) {
         int64_t now_ns = clock_now_ns(verbs->clock);
         for (size_t i = 0; i < q.count; i++) {
             const struct snapshot_node *at = snapshot_find(q.snapshot, q.nodes[i].name);
@@ -261,7 +261,7 @@ static int prioritize(struct verbs *verbs, const struct http_request *request, s
         result < 0 ? NULL : ARENA_NEW_ARRAY(q.arena, struct score_candidate, q.count + 1);
     if (result == 0 && !candidates)
         result = err_no_memory(err, "scoring");
-    if (result == 0) {
+    if (result == 0 && candidates && q.snapshot) {
         int64_t now_ns = clock_now_ns(verbs->clock);
         for (size_t i = 0; i < q.count; i++) {
             const struct snapshot_node *at = snapshot_find(q.snapshot, q.nodes[i].name);
