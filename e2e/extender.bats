@@ -1,0 +1,254 @@
+#!/usr/bin/env bats
+# The extender behind a real kube-scheduler: the second one of the manifests, over TLS, with the rights of the
+# manifests. Nodes are fake; whether a device was given twice is judged from what the apiserver has, by jq.
+
+source "$BATS_TEST_DIRNAME/lib.bash"
+
+pool=e2e.callboard.dev/pool
+
+setup_file() {
+	start_file extender
+	# Leases so short that nobody waits for them.
+	export EXTENDER_FLAGS="--leader-elect-lease-duration 4s --leader-elect-renew-deadline 3s
+		--leader-elect-retry-period 500ms --audit-period 1s --log-level debug"
+	extender up
+	extender scheduler
+	a100='"nvidia.com/gpu.product": "NVIDIA-A100-SXM4-40GB", "nvidia.com/gpu.memory": "40960"'
+	make_node "$NS-a1" "{\"callboard.dev/gpu-mode\": \"shared\", \"nvidia.com/gpu.count\": \"2\", $a100}" \
+		'{"callboard.dev/gpu-milli": "2000", "nvidia.com/gpu": "0"}'
+	make_node "$NS-a2" "{\"callboard.dev/gpu-mode\": \"shared\", \"nvidia.com/gpu.count\": \"4\", $a100}" \
+		'{"callboard.dev/gpu-milli": "4000", "nvidia.com/gpu": "0"}'
+	make_node "$NS-t4" '{"nvidia.com/gpu.product": "Tesla-T4", "nvidia.com/gpu.memory": "15360"}' \
+		'{"nvidia.com/gpu": "4"}'
+	make_node "$NS-plain" '{}' '{}'
+}
+
+teardown_file() {
+	kubectl delete pods --all --force --grace-period=0
+	extender down
+	kubectl delete node -l "$pool=$NS"
+	kubectl delete runtimeclass kata-qemu-tdx --ignore-not-found
+	end_file
+}
+
+teardown() {
+	kubectl delete pods --all --force --grace-period=0
+}
+
+# Bats waits for whoever holds its descriptors, and the process outlives the test.
+extender() {
+	"$root/hack/extender" "$@" 3>&- 4>&-
+}
+
+# make_node NAME LABELS RESOURCES: a fake node of this file.
+make_node() {
+	jq -n --arg name "$1" --arg pool "$pool" --arg ns "$NS" --argjson labels "$2" --argjson more "$3" '
+		({cpu: "32", memory: "256Gi", pods: "110"} + $more) as $resources | {
+			apiVersion: "v1", kind: "Node",
+			metadata: {name: $name, annotations: {"kwok.x-k8s.io/node": "fake"},
+				labels: ({"kubernetes.io/hostname": $name, ($pool): $ns} + $labels)},
+			spec: {taints: [{key: $pool, value: $ns, effect: "NoSchedule"}]},
+			status: {capacity: $resources, allocatable: $resources, nodeInfo: {machineID: "", systemUUID: "",
+				bootID: "", kernelVersion: "", osImage: "", containerRuntimeVersion: "",
+				kubeletVersion: "fake", kubeProxyVersion: "", operatingSystem: "linux",
+				architecture: "amd64"}}
+		}' | kubectl create -f -
+	kubectl wait --for=condition=Ready --timeout=60s "node/$1"
+}
+
+# pod NAME RESOURCES [FILTER]: a pod of ours for the second scheduler and the nodes of this file.
+pod() {
+	jq -n --arg name "$1" --argjson resources "$2" --arg pool "$pool" --arg ns "$NS" '{
+			apiVersion: "v1", kind: "Pod",
+			metadata: {name: $name, labels: {"app.kubernetes.io/managed-by": "callboard"}, annotations: {}},
+			spec: {schedulerName: "callboard-scheduler", nodeSelector: {($pool): $ns},
+				tolerations: [{key: $pool, operator: "Exists"}],
+				containers: [{name: "main", image: "app:v1", resources: {limits: $resources}}]}
+		} | '"${3:-.}"
+}
+
+create_pod() {
+	pod "$@" | kubectl create -f -
+}
+
+milli() {
+	echo "{\"callboard.dev/gpu-milli\": \"$1\"}"
+}
+
+# placed NAME: "NODE DEVICES", the node without the name of this file.
+placed() {
+	kubectl get pod "$1" -o json |
+		jq -r --arg ns "$NS-" '(.spec.nodeName // "-" | ltrimstr($ns)) + " "
+			+ (.metadata.annotations["callboard.dev/devices"] // "-")'
+}
+
+is_placed() {
+	[[ $(placed "$1") != "- "* ]]
+}
+
+# kube-scheduler may ask about a pod that waits a moment before the extender's watch shows what has changed; then
+# it asks again with the next change of a node, of which there are few here.
+is_placed_at_last() {
+	kubectl annotate node "$NS-plain" --overwrite "e2e.callboard.dev/nudge=$RANDOM" >/dev/null
+	is_placed "$1"
+}
+
+# waits_for NAME REASON: the scheduler said that no node fits, and this of them.
+waits_for() {
+	kubectl get pod "$1" -o json | jq -e --arg reason "$2" \
+		'.status.conditions[]? | select(.type == "PodScheduled" and (.message | contains($reason)))'
+}
+
+# Every pod with a share or whole GPUs of shared nodes has as many devices as it wants, which its node has,
+# and nothing is given out beyond a whole device. Prints what is wrong.
+broken_promises() {
+	jq -n -r --argjson pods "$(kubectl get pods -A -o json | jq -c '[.items[]
+			| select(.spec.nodeName and .status.phase != "Succeeded" and .status.phase != "Failed")
+			| {name: .metadata.name, node: .spec.nodeName,
+				devices: (.metadata.annotations["callboard.dev/devices"] // "" | split(",") | map(tonumber)),
+				milli: ([.spec.containers[].resources.requests["callboard.dev/gpu-milli"] // "0"
+					| if endswith("k") then (rtrimstr("k") | tonumber * 1000) else tonumber end] | add)}
+			| select(.milli > 0)]')" \
+		--argjson nodes "$(kubectl get nodes -o json | jq -c '[.items[]
+			| {key: .metadata.name, value: (.metadata.labels["nvidia.com/gpu.count"] // "0" | tonumber)}]
+			| from_entries')" '
+		($pods[] | (if .milli < 1000 then 1 else .milli / 1000 end) as $wanted
+			| select((.devices | unique | length) != $wanted or (.devices | max // -1) >= $nodes[.node])
+			| "\(.name) of \(.milli) has the devices \(.devices) on \(.node)"),
+		($pods | group_by(.node)[]
+			| [.[] | . as $pod | .devices[] | {device: ., milli: ([$pod.milli, 1000] | min)}]
+			| group_by(.device)[] | select((map(.milli) | add) > 1000)
+			| "device \(.[0].device) has \(map(.milli))")'
+}
+
+assert_promises_kept() {
+	assert_equal "" "$(broken_promises)"
+}
+
+# health PATH: from the replica that is active.
+health() {
+	curl -sf --noproxy '*' "http://127.0.0.1:$(extender health "$(extender active)")$1"
+}
+
+# ---- Placing ----
+
+@test "shares go together on one device, whole GPUs get devices of their own" {
+	create_pod first "$(milli 300)"
+	eventually 60 is_placed first
+	node=$(placed first)
+	create_pod second "$(milli 700)"
+	eventually 60 is_placed second
+	assert_equal "$node" "$(placed second)"
+	create_pod whole "$(milli 4000)"
+	eventually 60 is_placed whole
+	assert_equal "a2 0,1,2,3" "$(placed whole)"
+	assert_promises_kept
+}
+
+@test "a pod gets the GPU that it asks for, by type, memory and mode" {
+	create_pod large "$(milli 500)" '.metadata.annotations["callboard.dev/gpu-memory"] = "30Gi"'
+	create_pod huge "$(milli 500)" '.metadata.annotations["callboard.dev/gpu-memory"] = "60Gi"'
+	create_pod counted '{"nvidia.com/gpu": "2"}'
+	create_pod cuda "$(milli 500)" '.metadata.annotations["callboard.dev/cuda-version"] = "12.4"'
+	eventually 60 is_placed large
+	eventually 60 is_placed counted
+	assert_equal "t4 -" "$(placed counted)"
+	eventually 60 waits_for huge "GPU: too little memory"
+	eventually 60 waits_for cuda "CUDA: version unknown"
+	assert_promises_kept
+}
+
+@test "a pod that needs a TEE waits with the reason, until a node has it" {
+	kubectl create -f - <<-'EOF'
+		{"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": {"name": "kata-qemu-tdx"}, "handler": "kata"}
+	EOF
+	eventually 60 eval 'create_pod secret "{}" ".spec.runtimeClassName = \"kata-qemu-tdx\""'
+	eventually 60 waits_for secret "TEE: the node does not have the TEE"
+	run health "/explain/$NS/secret"
+	assert_ok
+	assert_contains "$output" '"reason":"TEE: the node does not have the TEE"'
+	kubectl label node "$NS-plain" feature.node.kubernetes.io/cpu-security.tdx.enabled=true
+	eventually 120 is_placed_at_last secret
+	assert_equal "plain -" "$(placed secret)"
+	kubectl label node "$NS-plain" feature.node.kubernetes.io/cpu-security.tdx.enabled-
+}
+
+@test "what is left in pieces is not given to a pod that needs it whole" {
+	# 500 is left on each device of a1, and on a2 nothing.
+	create_pod block "$(milli 4000)"
+	eventually 60 is_placed block
+	create_pod one "$(milli 600)"
+	eventually 60 is_placed one
+	create_pod two "$(milli 500)"
+	eventually 60 is_placed two
+	create_pod whole "$(milli 1000)"
+	create_pod share "$(milli 600)"
+	# The sum is no secret to kube-scheduler itself: 900 are left.
+	eventually 60 waits_for whole "Insufficient callboard.dev/gpu-milli"
+	eventually 60 waits_for share "GPU: no device has enough left for the share"
+	kubectl delete pod one whole --force --grace-period=0
+	eventually 120 is_placed_at_last share
+	assert_promises_kept
+}
+
+@test "a pod without GPUs is kept off nodes with them, and off a node that is drained" {
+	create_pod plain '{"cpu": "1"}'
+	eventually 60 is_placed plain
+	assert_equal "plain -" "$(placed plain)"
+	kubectl cordon "$NS-plain"
+	create_pod other '{"cpu": "1"}' '.spec.tolerations += [{key: "node.kubernetes.io/unschedulable", operator: "Exists"}]'
+	eventually 60 is_placed other
+	[[ $(placed other) != "plain -" ]] || fail "it is on the drained node"
+	kubectl uncordon "$NS-plain"
+}
+
+# ---- Ends and beginnings ----
+
+# Shares and whole GPUs that fill the shared nodes to the brim: 12 of 500 on six devices.
+create_crowd() {
+	local i
+	for i in $(seq "$1" "$2"); do
+		pod "crowd-$i" "$(milli 500)"
+	done | kubectl create -f -
+}
+
+crowd_is_placed() {
+	[[ $(kubectl get pods -o json | jq '[.items[] | select(.spec.nodeName)] | length') == "$1" ]]
+}
+
+@test "no device is given twice and none is lost when the active replica is killed and another takes over" {
+	extender up extender-b
+	create_crowd 1 6
+	extender kill "$(extender active)"
+	create_crowd 7 12
+	extender active
+	eventually 180 crowd_is_placed 12
+	assert_promises_kept
+	create_pod late "$(milli 100)"
+	eventually 60 waits_for late "Insufficient callboard.dev/gpu-milli"
+	extender up extender-a
+}
+
+@test "an orderly restart hands over, and pods are placed as before" {
+	create_crowd 1 4
+	extender stop "$(extender active)"
+	create_crowd 5 12
+	extender active
+	eventually 180 crowd_is_placed 12
+	assert_promises_kept
+	extender up extender-a
+	extender up extender-b
+}
+
+@test "the counts of the extender are those of the pods" {
+	extender active
+	create_crowd 1 5
+	eventually 60 crowd_is_placed 5
+	health /metrics >"$BATS_TEST_TMPDIR/metrics"
+	assert_equal "callboard_extender_drift_total 0" "$(grep '^callboard_extender_drift_total' "$BATS_TEST_TMPDIR/metrics")"
+	assert_equal "callboard_extender_overcommitted_devices 0" \
+		"$(grep '^callboard_extender_overcommitted_devices' "$BATS_TEST_TMPDIR/metrics")"
+	# Free: six devices less 2,500.
+	left=$(health /nodes | jq --arg ns "$NS" '[.[] | select(.name | startswith($ns)) | .freeMilli[]?] | add')
+	assert_equal 3500 "$left"
+}
