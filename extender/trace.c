@@ -98,17 +98,19 @@ static size_t count_lines(struct str text)
     return count;
 }
 
-/* Room for a row per line of the text. */
-static int take_rows(struct arena *arena, const char *file, struct str text, size_t max,
-                     size_t size, void **ret, struct err *err)
+/* Room for a row per line of the text; NULL when there is none. */
+static void *take_rows(struct arena *arena, const char *file, struct str text, size_t max,
+                       size_t size, struct err *err)
 {
     size_t rows = count_lines(text);
-    if (rows > max + 2)
-        return err_set(err, 413, "%s: more than %zu rows", file, max);
-    *ret = arena_alloc_array(arena, rows, size);
-    if (!*ret)
-        return err_set(err, 507, "%s: no memory for it", file);
-    return 0;
+    if (rows > max + 2) {
+        err_set(err, 413, "%s: more than %zu rows", file, max);
+        return NULL;
+    }
+    void *taken = arena_alloc_array(arena, rows, size);
+    if (!taken)
+        err_set(err, 507, "%s: no memory for it", file);
+    return taken;
 }
 
 /* ---- Nodes ---- */
@@ -148,15 +150,15 @@ int trace_read_nodes(struct trace *trace, struct arena *arena, struct pack *pack
                      struct str text, struct err *err)
 {
     struct table table;
-    int columns[NODE_COLUMNS];
-    void *nodes, *names;
+    int columns[NODE_COLUMNS] = {0};
     table_init(&table, file, text);
-    if (need_columns(&table, node_columns, NODE_COLUMNS, columns, err) < 0 ||
-        take_rows(arena, file, text, TRACE_NODES_MAX, sizeof(struct pack_node), &nodes, err) < 0 ||
-        take_rows(arena, file, text, TRACE_NODES_MAX, sizeof(struct str), &names, err) < 0)
+    if (need_columns(&table, node_columns, NODE_COLUMNS, columns, err) < 0)
         return -1;
-    trace->nodes = nodes;
-    trace->node_names = names;
+    trace->nodes = take_rows(arena, file, text, TRACE_NODES_MAX, sizeof(*trace->nodes), err);
+    trace->node_names =
+        take_rows(arena, file, text, TRACE_NODES_MAX, sizeof(*trace->node_names), err);
+    if (!trace->nodes || !trace->node_names)
+        return -1;
     while (next_row(&table)) {
         if (read_node(trace, pack, &table, columns, err) < 0)
             return -1;
@@ -245,17 +247,17 @@ static int read_pod(struct trace *trace, struct pack *pack, const struct pod_rea
 int trace_read_pods(struct trace *trace, struct arena *arena, struct pack *pack, const char *file,
                     struct str text, struct err *err)
 {
-    struct pod_reader reader;
-    void *pods;
+    struct pod_reader reader = {0};
     table_init(&reader.table, file, text);
-    if (need_columns(&reader.table, pod_columns, POD_COLUMNS, reader.columns, err) < 0 ||
-        take_rows(arena, file, text, TRACE_PODS_MAX, sizeof(struct trace_pod), &pods, err) < 0)
+    if (need_columns(&reader.table, pod_columns, POD_COLUMNS, reader.columns, err) < 0)
         return -1;
     reader.spec = find_column(&reader.table, "gpu_spec");
     reader.duration = find_column(&reader.table, "duration");
     reader.begin = find_column(&reader.table, "scheduled_time");
     reader.end = find_column(&reader.table, "deletion_time");
-    trace->pods = pods;
+    trace->pods = take_rows(arena, file, text, TRACE_PODS_MAX, sizeof(*trace->pods), err);
+    if (!trace->pods)
+        return -1;
     while (next_row(&reader.table)) {
         if (read_pod(trace, pack, &reader, err) < 0)
             return -1;
@@ -272,10 +274,10 @@ int trace_read_arrivals(struct trace *trace, struct arena *arena, const char *fi
 {
     struct table table = {.file = file, .rest = text};
     struct str line;
-    void *arrivals;
-    if (take_rows(arena, file, text, TRACE_ARRIVALS_MAX, sizeof(uint32_t), &arrivals, err) < 0)
+    trace->arrivals =
+        take_rows(arena, file, text, TRACE_ARRIVALS_MAX, sizeof(*trace->arrivals), err);
+    if (!trace->arrivals)
         return -1;
-    trace->arrivals = arrivals;
     while (next_line(&table, &line)) {
         int64_t row;
         if (!str_to_int64(line, &row) || row < 0 || (size_t)row >= trace->pod_count)
