@@ -489,7 +489,7 @@ static void more_models_than_there_are_ids_share_the_last(void **state)
 {
     (void)state;
     struct pack *pack = new_pack(PACK_RSP);
-    char name[16];
+    char name[32];
     for (int i = 0; i < PACK_MODELS_MAX; i++) {
         snprintf(name, sizeof(name), "model-%d", i);
         assert_int_equal(pack_model(pack, str_from_cstr(name)), i);

@@ -349,7 +349,9 @@ void sim_check_answer(void *ctx, struct sim_transport *from, const struct kube_r
     struct sim_witness *witness = witness_of(checkers, from);
     bool is_read = strcmp(request->method, "GET") == 0;
     int64_t now_ns = checkers->world->now_ns;
-    bool is_absent = strcmp(request->method, "DELETE") == 0 && response->status == 404;
+    /* There was nothing to delete any more, or it was going already and nothing was written. */
+    bool is_absent = strcmp(request->method, "DELETE") == 0 &&
+                     (response->status == 404 || (response->status == 200 && !written));
     bool is_look = is_read && (response->status == 200 || response->status == 404);
     if (response->failure == KUBE_ANSWERED && (is_look || is_absent))
         take_look(witness, request->target, response->status, now_ns);
