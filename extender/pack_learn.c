@@ -282,7 +282,7 @@ static uint32_t load_lines(struct pack *pack, struct str text)
 {
     uint32_t number = 0, classes = 0;
     while (str_is_set(text) && text.len > 0) {
-        struct str line, words[WORDS_MAX];
+        struct str line, words[WORDS_MAX] = {{NULL, 0}};
         size_t count = 0;
         str_cut(text, '\n', &line, &text);
         number++;

@@ -463,7 +463,7 @@ static void who_waits_for_ever_is_noticed(void **state)
     f->world.violated = &violated;
     if (setjmp(violated) == 0) {
         for (int i = 0; i < 14; i++) {
-            char name[8], job[16];
+            char name[16], job[24];
             snprintf(name, sizeof(name), "f%d", i);
             snprintf(job, sizeof(job), "f%d/a/0", i);
             f->world.now_ns += SIM_SEC;
