@@ -99,9 +99,9 @@ static void put_reference(struct flow_scene *scene, struct json *json, uint32_t 
     bool is_performer = book->run.steps[i].type == STEP_PERFORMER;
     const struct kube_resource *resource = is_performer ? &kube_performers : &kube_jobs;
     const struct flow_job *job = is_performer ? NULL : flow_job_of(scene, i);
-    const struct stored *child = is_performer ? flow_performer_of(scene, i) : &job->stored;
-    if (!is_performer && !job)
-        child = NULL;
+    const struct stored *child = is_performer ? flow_performer_of(scene, i)
+                                 : job        ? &job->stored
+                                              : NULL;
     struct json *reference = manifest_put_object(m, json, "jobRef");
     manifest_put_str(m, reference, "name", flow_child_of(scene, i));
     if (book->thinness >= SHORT_REFERENCES)

@@ -28,10 +28,12 @@ void sim_world_init(struct sim_world *world, uint64_t seed)
     random_seeded_init(&world->seeded, seed);
     world->random = &world->seeded.random;
     sim_server_init(&world->server, &world->clock, world->random);
+    arena_init(&world->asking, mem_system(), 1 << 14, 64 << 20);
 }
 
 void sim_world_done(struct sim_world *world)
 {
+    arena_done(&world->asking);
     sim_server_done(&world->server);
     timers_done(&world->timers);
 }
@@ -83,13 +85,12 @@ int64_t sim_between(struct sim_world *world, int64_t low, int64_t high)
 
 int sim_ask(struct sim_world *world, const char *method, struct str target, const char *fmt, ...)
 {
-    struct arena arena;
     struct sim_response response = {0};
     va_list args;
-    arena_init(&arena, mem_system(), 1 << 14, 64 << 20);
-    buf_init(&response.body, arena_mem(&arena), 64 << 20);
+    arena_reset(&world->asking);
+    buf_init(&response.body, arena_mem(&world->asking), 64 << 20);
     va_start(args, fmt);
-    struct str body = arena_vprintf(&arena, fmt, args);
+    struct str body = arena_vprintf(&world->asking, fmt, args);
     va_end(args);
     sim_require(body.ptr != NULL);
     struct sim_request request = {
@@ -101,6 +102,5 @@ int sim_ask(struct sim_world *world, const char *method, struct str target, cons
                                                      : STR("application/merge-patch+json"),
     };
     sim_server_handle(&world->server, &request, &response);
-    arena_done(&arena);
     return response.status;
 }

@@ -38,6 +38,7 @@ struct sim_world {
     struct sim_server server;
     struct sim_trace trace;
     uint64_t seed;
+    struct arena asking; /* of sim_ask(), which a violation may leave by its jump */
     /* Where a violation leads; its text. */
     jmp_buf *violated;
     const char *checker;
