@@ -130,7 +130,7 @@ old_objects() {
 upgrade() {
 	local file
 	kubectl apply -f "$compat/old-crd.yaml"
-	kubectl wait crd performers.hourglass.eigenlayer.io --for=condition=Established --timeout=30s
+	eventually 30 kubectl wait crd performers.hourglass.eigenlayer.io --for=condition=Established --timeout=5s
 	eventually 30 kubectl get performers
 	for file in $(namespaces); do
 		kubectl create namespace "$file"

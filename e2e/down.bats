@@ -78,7 +78,7 @@ refusal='failed calling webhook "performers.callboard.dev": failed to call webho
 		    schema:
 		      openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}
 	EOF
-	kubectl wait crd widgets.e2e.example.com --for=condition=Established --timeout=30s
+	eventually 30 kubectl wait crd widgets.e2e.example.com --for=condition=Established --timeout=5s
 	eventually 30 kubectl get widgets
 	echo '{"apiVersion": "e2e.example.com/v1", "kind": "Widget", "metadata": {"name": "other"}}' | kubectl create -f -
 	kubectl patch widget other --type=merge -p '{"spec":{"size":1}}'

@@ -24,3 +24,15 @@ take_lock() {
 		flock "$1"
 	}
 }
+
+# apply_crds: brings our kinds into the local cluster and waits until they are served. kubectl wait ends
+# with an error when a definition is so new that its status has no conditions: it is asked again.
+apply_crds() {
+	local inside=("$root/hack/cluster" exec) until=$((SECONDS + 60)) error
+	"${inside[@]}" kubectl apply -k "$root/manifests/crds" >/dev/null
+	until error=$("${inside[@]}" kubectl kustomize "$root/manifests/crds" |
+		"${inside[@]}" kubectl wait --for=condition=Established --timeout=10s -f - 2>&1); do
+		((SECONDS < until)) || die "the definitions of our kinds are not served: $error"
+		sleep 0.2
+	done
+}
