@@ -122,7 +122,9 @@ processes() {
 	may_not get secrets --namespace "$system"
 	may_not list configmaps --all-namespaces
 	may_not patch nodes
-	may_not create performers.hourglass.eigenlayer.io --namespace default
+	may_not patch jobflows.workflow.kube-zen.io --namespace default
+	may_not delete jobs.batch --namespace default
+	may_not delete configmaps --namespace default
 	may_not create pods --subresource=exec --namespace default
 	may_not patch leases.coordination.k8s.io/other --namespace "$system"
 }
