@@ -8,7 +8,8 @@
 //	    calls until SIGTERM, or for that time, and prints what became of it as JSON
 //
 // The client calls over one connection that it keeps until it breaks, and over a new one for each call, that
-// many times a second each. It tries nothing twice.
+// many times a second each. It tries nothing twice. At SIGTERM it goes on until a call of each kind succeeds,
+// for some time: a connection that broke is only tried again after a backoff.
 package main
 
 import (
@@ -103,6 +104,32 @@ func connect(address string) (*grpc.ClientConn, error) {
 // So many call in turns, so that one that waits for an answer does not hold up the others.
 const callers = 8
 
+// How long after SIGTERM a call is waited for that succeeds; gRPC's backoff stays below it.
+const patience = 60 * time.Second
+
+// callAgain calls in turns until the time is over, or until a call succeeds that began after the signal.
+func callAgain(signalled, ctx context.Context, turn *time.Ticker, way func() error, t *tally) {
+	var until time.Time
+	for {
+		isOver := ctx.Err() != nil
+		if isOver && until.IsZero() {
+			until = time.Now().Add(patience)
+		}
+		err := way()
+		t.add(err)
+		if isOver && (err == nil || signalled.Err() == nil || time.Now().After(until)) {
+			return
+		}
+		select {
+		case <-turn.C:
+		case <-ctx.Done():
+			if isOver {
+				<-turn.C
+			}
+		}
+	}
+}
+
 func call(arguments []string) (map[string]*tally, error) {
 	flags := flag.NewFlagSet("call", flag.ExitOnError)
 	rate := flags.Int("rate", 50, "calls a second of each kind")
@@ -125,9 +152,9 @@ func call(arguments []string) (map[string]*tally, error) {
 			return check(connection)
 		},
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	signalled, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	ctx, cancel := context.WithTimeout(ctx, *limit)
+	ctx, cancel := context.WithTimeout(signalled, *limit)
 	defer cancel()
 	result := map[string]*tally{}
 	var all sync.WaitGroup
@@ -138,13 +165,7 @@ func call(arguments []string) (map[string]*tally, error) {
 			all.Go(func() {
 				turn := time.NewTicker(callers * time.Second / time.Duration(*rate))
 				defer turn.Stop()
-				for ctx.Err() == nil {
-					t.add(way())
-					select {
-					case <-turn.C:
-					case <-ctx.Done():
-					}
-				}
+				callAgain(signalled, ctx, turn, way, t)
 			})
 		}
 	}
