@@ -1,15 +1,7 @@
 /* Actions and events of a plan. */
 #include "controller/flow_parts.h"
 
-#include "base/utf8.h"
-
-/* The caches may change while the writes are under way. */
-static struct str keep(struct flow_scene *scene, struct str text)
-{
-    struct str copy = str_is_set(text) ? arena_copy(scene->make.arena, text) : text;
-    scene->make.failed = scene->make.failed || copy.len != text.len;
-    return copy;
-}
+#include "controller/plan.h"
 
 bool flow_plan_is_full(const struct flow_scene *scene)
 {
@@ -36,19 +28,9 @@ static struct action *new_child_action(struct flow_scene *scene)
 void flow_create(struct flow_scene *scene, const struct kube_resource *resource, struct str name,
                  const struct json *object, const char *purpose)
 {
-    struct str body = manifest_text(&scene->make, object);
     struct action *action = new_child_action(scene);
-    if (!action)
-        return;
-    *action = (struct action){
-        .verb = ACTION_CREATE,
-        .resource = resource,
-        .namespace = keep(scene, scene->flow->stored.namespace),
-        .name = keep(scene, name),
-        .body = body,
-        .owner_uid = keep(scene, scene->flow->stored.uid),
-        .purpose = purpose,
-    };
+    if (action)
+        *action = plan_create(&scene->make, resource, &scene->flow->stored, name, object, purpose);
 }
 
 void flow_ask(struct flow_scene *scene, const struct kube_resource *resource, struct str name)
@@ -65,8 +47,8 @@ void flow_ask(struct flow_scene *scene, const struct kube_resource *resource, st
     *action = (struct action){
         .verb = ACTION_READ,
         .resource = resource,
-        .namespace = keep(scene, scene->flow->stored.namespace),
-        .name = keep(scene, name),
+        .namespace = plan_keep(&scene->make, scene->flow->stored.namespace),
+        .name = plan_keep(&scene->make, name),
         .purpose = "read ConfigMap",
     };
 }
@@ -79,63 +61,34 @@ void flow_suspend_job(struct flow_scene *scene, const struct flow_job *job, bool
         return;
     struct json *patch = manifest_object(m);
     struct json *metadata = manifest_put_object(m, patch, "metadata");
-    manifest_put_str(m, metadata, "uid", keep(scene, job->stored.uid));
+    manifest_put_str(m, metadata, "uid", plan_keep(m, job->stored.uid));
     manifest_put_bool(m, manifest_put_object(m, patch, "spec"), "suspend", is_suspended);
-    *action = (struct action){
-        .verb = ACTION_PATCH_MERGE,
-        .resource = &kube_jobs,
-        .namespace = keep(scene, job->stored.namespace),
-        .name = keep(scene, job->stored.name),
-        .body = manifest_text(m, patch),
-        .purpose = is_suspended ? "suspend Job" : "resume Job",
-    };
+    *action = plan_patch(m, ACTION_PATCH_MERGE, &kube_jobs, &job->stored, patch,
+                         is_suspended ? "suspend Job" : "resume Job");
 }
 
 void flow_delete(struct flow_scene *scene, const struct kube_resource *resource,
                  const struct stored *object, const char *purpose)
 {
     struct action *action = new_child_action(scene);
-    if (!action)
-        return;
-    *action = (struct action){
-        .verb = ACTION_DELETE,
-        .resource = resource,
-        .namespace = keep(scene, object->namespace),
-        .name = keep(scene, object->name),
-        .uid = keep(scene, object->uid),
-        .grace_seconds = -1,
-        .purpose = purpose,
-    };
+    if (action)
+        *action = plan_delete(&scene->make, resource, object, -1, purpose);
 }
 
 void flow_patch_status(struct flow_scene *scene, struct json *body, const char *purpose)
 {
-    struct manifest *m = &scene->make;
-    struct json *metadata = manifest_put_object(m, body, "metadata");
-    manifest_put_str(m, metadata, "resourceVersion",
-                     manifest_printf(m, "%llu", (unsigned long long)scene->flow->stored.version));
-    struct str text = manifest_text(m, body);
     struct action *action = new_action(scene, PLAN_ACTIONS_MAX);
     if (!action)
         return;
-    *action = (struct action){
-        .verb = ACTION_PATCH_MERGE,
-        .resource = &kube_jobflows,
-        .namespace = keep(scene, scene->flow->stored.namespace),
-        .name = keep(scene, scene->flow->stored.name),
-        .subresource = STR("status"),
-        .body = text,
-        .purpose = purpose,
-    };
+    plan_hold_version(&scene->make, body, &scene->flow->stored);
+    *action = plan_patch(&scene->make, ACTION_PATCH_MERGE, &kube_jobflows, &scene->flow->stored,
+                         body, purpose);
+    action->subresource = STR("status");
 }
 
 void flow_again_after(struct flow_scene *scene, int64_t after_ns)
 {
-    int64_t *at = &scene->plan->requeue_after_ns;
-    if (after_ns < 1)
-        after_ns = 1;
-    if (*at == 0 || after_ns < *at)
-        *at = after_ns;
+    plan_again_after(scene->plan, after_ns);
 }
 
 void flow_again_at(struct flow_scene *scene, int64_t wall_ns)
@@ -148,19 +101,8 @@ void flow_again_at(struct flow_scene *scene, int64_t wall_ns)
 void flow_event(struct flow_scene *scene, bool is_warning, enum flow_reason reason,
                 struct str message)
 {
-    struct plan *plan = scene->plan;
-    const struct stored *flow = &scene->flow->stored;
-    if (plan->event_count == PLAN_EVENTS_MAX)
-        return;
-    plan->events[plan->event_count++] = (struct kube_event){
-        .resource = &kube_jobflows,
-        .namespace = keep(scene, flow->namespace),
-        .name = keep(scene, flow->name),
-        .uid = keep(scene, flow->uid),
-        .is_warning = is_warning,
-        .reason = flow_reason_name(reason),
-        .message = keep(scene, message),
-    };
+    plan_event(scene->plan, &scene->make, &kube_jobflows, &scene->flow->stored, is_warning,
+               flow_reason_name(reason), message);
 }
 
 static struct flow_tale *find_tale(struct flow_scene *scene, enum flow_reason reason)

@@ -1,8 +1,8 @@
 /* Advertising shares of GPUs. */
 #include "controller/node_gpu.h"
 
-#include "controller/manifest.h"
 #include "controller/performer_parts.h"
+#include "controller/plan.h"
 #include "schema/quantity.h"
 #include "types/names.h"
 
@@ -54,17 +54,11 @@ int node_gpu_reconcile(void *ctx, struct queue_key key, struct moment now, struc
     struct json *patch = manifest_object(&m), *status = manifest_put_object(&m, patch, "status");
     put_amount(&m, status, "capacity", node->gpu.wanted);
     put_amount(&m, status, "allocatable", node->gpu.wanted);
-    struct str body = manifest_text(&m, patch), name = arena_copy(plan->arena, stored->name);
-    if (!str_is_set(body) || !name.ptr)
+    struct action action =
+        plan_patch(&m, ACTION_PATCH_MERGE, &kube_nodes, stored, patch, "advertise gpu-milli");
+    if (m.failed)
         return err_no_memory(err, "advertising shares of GPUs");
-    plan->actions[plan->action_count++] = (struct action){
-        .verb = ACTION_PATCH_MERGE,
-        .resource = &kube_nodes,
-        .name = name,
-        .subresource = STR("status"),
-        .body = body,
-        .grace_seconds = -1,
-        .purpose = "advertise gpu-milli",
-    };
+    action.subresource = STR("status");
+    plan->actions[plan->action_count++] = action;
     return 0;
 }
