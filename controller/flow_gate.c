@@ -25,6 +25,7 @@ struct flow_gate {
     struct gate_group **groups;
     size_t buckets;
     size_t live_count;
+    uint64_t last_number;
     size_t active;
     struct gate_list queues[FLOW_PRIORITY_COUNT];
     size_t waiting[FLOW_PRIORITY_COUNT];
@@ -142,7 +143,7 @@ static bool is_before(const struct flow_live *a, const struct flow_live *b)
 {
     if (a->created_ns != b->created_ns)
         return a->created_ns < b->created_ns;
-    return str_cmp(a->uid, b->uid) < 0;
+    return a->number < b->number;
 }
 
 static void list_add(struct gate_list *list, struct flow_live *live)
@@ -276,7 +277,8 @@ static struct flow_live *new_live(struct flow_gate *gate, const struct gate_fact
     struct flow_live *live = mem_alloc(gate->config.mem, size);
     if (!live)
         return NULL;
-    *live = (struct flow_live){.size = size, .created_ns = facts->created_ns};
+    *live = (struct flow_live){
+        .size = size, .created_ns = facts->created_ns, .number = ++gate->last_number};
     char *text = (char *)(live + 1);
     live->key.namespace = copy_text(&text, facts->key.namespace);
     live->key.name = copy_text(&text, facts->key.name);

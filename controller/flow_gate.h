@@ -9,7 +9,8 @@
  *
  * A flow with the policy Allow is QUEUED at once. Of the others of a group one at a time is QUEUED, and only
  * when none of the group is active, whatever the policy of that one is. Who comes first says the time of
- * creation, and the uid when that is the same.
+ * creation, which is stored in whole seconds, and of two of the same second the one that was seen first: a
+ * watch tells of creations in their order.
  *
  * The queues high, normal and low have their turns one after the other, so that each gets a third of what
  * starts while all have some that wait. Without a limit a queue is never longer than a moment.
@@ -41,6 +42,7 @@ struct flow_live {
     enum flow_concurrency concurrency;
     enum flow_priority priority;
     int64_t created_ns;
+    uint64_t number;      /* of those that were seen */
     struct queue_key key; /* this and uid: copies behind the struct */
     struct str uid;
     size_t size;

@@ -130,6 +130,28 @@ static void replace_ends_the_active_flow_and_takes_its_place(void **state)
     assert_string_equal(phase(w, "new"), "Succeeded");
 }
 
+/* Creation times are whole seconds; the fake server's uids are random as a real one's. */
+static void of_flows_of_the_same_second_the_one_seen_first_is_the_older(void **state)
+{
+    enum { TIMES = 16 };
+    struct flow_world *w = *state;
+    for (int i = 0; i < TIMES; i++) {
+        char policy[64], old[16], new[16];
+        snprintf(old, sizeof(old), "old-%d", i);
+        snprintf(new, sizeof(new), "a-new-%d", i);
+        snprintf(policy, sizeof(policy), "'concurrencyGroup':'g%d','concurrencyPolicy':'Replace'",
+                 i);
+        make(w, old, policy);
+        flow_world_create(
+            w, new,
+            arena_printf(&w->arena, "'executionPolicy':{%s},'steps':[{'name':'a'}]", policy).ptr);
+        flow_world_settle(w);
+        flow_world_pass(w, 2);
+        assert_string_equal(phase(w, old), "Failed");
+        assert_true(has_started(w, new));
+    }
+}
+
 static void replace_does_not_end_what_is_newer(void **state)
 {
     struct flow_world *w = *state;
@@ -339,6 +361,7 @@ int main(void)
         WORLD(allow_does_not_wait_but_is_waited_for),
         WORLD(the_order_survives_a_restart),
         WORLD(replace_ends_the_active_flow_and_takes_its_place),
+        WORLD(of_flows_of_the_same_second_the_one_seen_first_is_the_older),
         WORLD(replace_does_not_end_what_is_newer),
         WORLD(a_flow_that_is_deleted_makes_room),
         WORLD(a_suspended_flow_lets_others_go_first),
