@@ -58,7 +58,7 @@ tools_build() {
 		[[ -x $(tool_path "$tool") ]] || missing+=("$tool")
 	done
 	((${#missing[@]})) || return 0
-	go=$(go_find) || die "found no Go that is new enough for e2e/go.mod: run hack/deps test"
+	go=$(go_find) || die "found no Go that is new enough for e2e/go.mod: run hack/deps cluster"
 	mkdir -p "$tools_dir"
 	say "building ${missing[*]} into $tools_dir: minutes, where Go's own caches are cold"
 	(
