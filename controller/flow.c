@@ -298,6 +298,7 @@ int flow_reconcile(void *ctx, struct queue_key key, struct moment now, struct pl
     if (!scene.live)
         return err_no_memory(err, "reconciling a JobFlow");
     int result = scene.flow->start_ns > 0 ? run(&scene, err) : wait_or_begin(&scene, err);
+    flow_metrics_show_gate(controller);
     return result < 0 ? -1 : end_scene(&scene, err);
 }
 

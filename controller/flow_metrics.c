@@ -32,10 +32,12 @@ void flow_metrics_add(struct flow_metrics *ret, struct metrics *metrics)
     };
 }
 
-static void show_gate(const struct flow_controller *controller)
+void flow_metrics_show_gate(const struct flow_controller *controller)
 {
     static const char *const names[FLOW_PRIORITY_COUNT] = {"high", "normal", "low"};
     const struct flow_metrics *m = controller->metrics;
+    if (!m)
+        return;
     gauge_set(m->active, (double)flow_gate_active(controller->gate));
     for (int i = 0; i < FLOW_PRIORITY_COUNT; i++)
         gauge_set(gauge_of(m->waiting, METRICS_VALUES(str_from_cstr(names[i]))),
@@ -50,7 +52,7 @@ void flow_metrics_observe(const struct flow_controller *controller, const struct
     const struct flow_object *b = (const struct flow_object *)after;
     if (!m)
         return;
-    show_gate(controller);
+    flow_metrics_show_gate(controller);
     if (!a || !b || a->phase == b->phase || b->phase == FLOW_NONE)
         return;
     counter_add(counter_of(m->phases, METRICS_VALUES(str_from_cstr(flow_phase_name(b->phase)))), 1);

@@ -294,4 +294,9 @@ struct flow_situation {
 /* Writes the status when it is time: at once for another phase, else at most once in a while. */
 void flow_status_write(struct flow_scene *scene, const struct flow_situation *situation);
 
+/* ---- flow_metrics.c ---- */
+
+/* How many are active and wait. */
+void flow_metrics_show_gate(const struct flow_controller *controller);
+
 #endif

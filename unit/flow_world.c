@@ -35,6 +35,7 @@ static void on_flow(void *ctx, const struct stored *before, const struct stored 
     const struct stored *stored = after ? after : before;
     flow_changed(&w->controller, before, after);
     wake(w, (struct queue_key){stored->namespace, stored->name});
+    flow_metrics_observe(&w->controller, before, after);
 }
 
 static void on_job(void *ctx, const struct stored *before, const struct stored *after)
