@@ -133,9 +133,17 @@ static void give_up(struct flow_scene *scene, const struct err *err)
     flow_event(scene, true, FLOW_REASON_FAILED, s.message);
 }
 
+static void drop_book(struct flow_live *live)
+{
+    flow_book_free(live->run);
+    live->run = NULL;
+}
+
 /* The run as it was left, or a new one. False: there is none, for now or for good. */
 static bool open_book(struct flow_scene *scene, struct err *err)
 {
+    if (scene->live->run && !flow_book_fits(scene->live->run, scene->flow))
+        drop_book(scene->live);
     if (!scene->live->run)
         scene->live->run = flow_book_load(scene, err);
     scene->book = scene->live->run;
@@ -158,12 +166,6 @@ static int run(struct flow_scene *scene, struct err *err)
 }
 
 /* ---- Starting ---- */
-
-static void drop_book(struct flow_live *live)
-{
-    flow_book_free(live->run);
-    live->run = NULL;
-}
 
 /* The status comes first: from then on the webhook keeps the steps as they are. */
 static int begin(struct flow_scene *scene, struct err *err)
@@ -364,7 +366,8 @@ bool flow_refused(void *ctx, struct queue_key key, struct moment now, const stru
     scene.live = flow_gate_find(controller->gate, key);
     scene.book = scene.live ? scene.live->run : NULL;
     /* The status could not be written, or the namespace is going. */
-    if (!scene.book || action->verb != ACTION_CREATE || scene.flow->start_ns == 0)
+    if (!scene.book || action->verb != ACTION_CREATE || scene.flow->start_ns == 0 ||
+        !flow_book_fits(scene.book, scene.flow))
         return false;
     scene.book->scene = &scene;
     /* The status of the plan that was dropped was not written, and does not wait again. */
@@ -388,6 +391,13 @@ bool flow_refused(void *ctx, struct queue_key key, struct moment now, const stru
 
 /* ---- What changes ---- */
 
+/* Our own status has come back: what others change of the object later is told from it. */
+static void note(const struct flow_live *live, const struct flow_object *flow)
+{
+    if (live && live->run)
+        (void)flow_book_fits(live->run, flow);
+}
+
 void flow_changed(struct flow_controller *controller, const struct stored *before,
                   const struct stored *after)
 {
@@ -396,7 +406,7 @@ void flow_changed(struct flow_controller *controller, const struct stored *befor
     if (!after || !is_open(flow))
         flow_gate_forget(controller->gate, facts.key);
     else
-        (void)flow_gate_see(controller->gate, &facts); /* without memory: flow_reconcile() */
+        note(flow_gate_see(controller->gate, &facts), flow); /* without memory: flow_reconcile() */
 }
 
 /* The flow of a child, when it has not ended. */

@@ -1,6 +1,7 @@
 /* The run of a flow, from the object and its Jobs. */
 #include "controller/flow_parts.h"
 
+#include "base/hash.h"
 #include "json/path.h"
 
 enum {
@@ -497,6 +498,26 @@ static int load(struct loading *l)
     return restore(l);
 }
 
+/* Of all that a run is loaded from and that is not its spec. Not a secret: nobody gains by a collision but who
+ * may write the status anyway. */
+static uint64_t digest_of(const struct flow_object *flow)
+{
+    static const struct hash_seed seed = {{0, 0}};
+    return hash_pair(&seed, flow->results, flow->resources) ^ (uint64_t)flow->start_ns;
+}
+
+bool flow_book_fits(struct flow_book *book, const struct flow_object *flow)
+{
+    if (flow->stored.version == book->version)
+        return true;
+    uint64_t digest = digest_of(flow);
+    if (flow->stored.version != book->own_version && digest != book->digest)
+        return false;
+    book->version = flow->stored.version;
+    book->digest = digest;
+    return true;
+}
+
 struct flow_book *flow_book_load(const struct flow_scene *scene, struct err *err)
 {
     const struct mem *mem = scene->controller->mem;
@@ -507,6 +528,8 @@ struct flow_book *flow_book_load(const struct flow_scene *scene, struct err *err
     }
     *book = (struct flow_book){.mem = mem, .start_ns = scene->flow->start_ns, .may_hold = true};
     book->written_phase = scene->flow->phase;
+    book->version = scene->flow->stored.version;
+    book->digest = digest_of(scene->flow);
     arena_init(&book->arena, mem, BOOK_BLOCK, BOOK_MAX);
     struct loading l = {.book = book, .scene = scene, .flow = scene->flow, .err = err};
     arena_init(&l.all, mem, STEP_BLOCK, BOOK_MAX);

@@ -175,6 +175,10 @@ struct flow_book {
     struct flow_words *words;
     uint32_t *offsets; /* where the texts of the steps begin, and one more */
     uint64_t decided;  /* the version of the object whose decisions were looked at */
+    /* The stored status that all this goes with. */
+    uint64_t version;     /* of the object */
+    uint64_t digest;      /* of what there was to load */
+    uint64_t own_version; /* of the object as our last write left it; 0: none */
     int64_t retries;
     int64_t start_ns;
     size_t output_bytes;
@@ -226,6 +230,9 @@ struct flow_scene {
  * that the webhook would have let pass. */
 struct flow_book *flow_book_load(const struct flow_scene *scene, struct err *err);
 void flow_book_free(struct flow_book *book);
+/* Whether the flow's status is the one that the book goes with: as it was loaded, or as we wrote it last.
+ * Another process may have written since, and what that has told of steps counts: the book is then void. */
+bool flow_book_fits(struct flow_book *book, const struct flow_object *flow);
 /* The step as it is in the object, in the plan's arena. NULL without memory (make.failed). */
 const struct flow_step *flow_step_of(struct flow_scene *scene, uint32_t step);
 /* Keeps a copy in place of what *to was, or nothing without memory. An absent text keeps none. */

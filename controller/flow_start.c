@@ -368,6 +368,20 @@ static void resource_answered(struct flow_book *book, const struct action *actio
     }
 }
 
+static void status_answered(const struct flow_controller *controller, struct queue_key key,
+                            struct flow_book *book, const struct json *object)
+{
+    struct str version = kube_text_at(object, "metadata", "resourceVersion", NULL);
+    const struct stored *seen = store_get(controller->flows, key.namespace, key.name);
+    book->written = book->planned;
+    book->written_phase = book->planned_phase;
+    book->written_ns = book->planned_ns;
+    book->own_version = kube_version_number(version);
+    /* The cache may have been faster than the answer. */
+    if (seen)
+        (void)flow_book_fits(book, (const struct flow_object *)seen);
+}
+
 void flow_answered(void *ctx, struct queue_key key, const struct action *action,
                    const struct json *object)
 {
@@ -381,9 +395,6 @@ void flow_answered(void *ctx, struct queue_key key, const struct action *action,
     else if (action->verb == ACTION_CREATE && action->resource != &kube_jobs &&
              action->resource != &kube_performers)
         resource_answered(book, action, object);
-    else if (action->resource == &kube_jobflows && str_eq(action->subresource, STR("status"))) {
-        book->written = book->planned;
-        book->written_phase = book->planned_phase;
-        book->written_ns = book->planned_ns;
-    }
+    else if (action->resource == &kube_jobflows && str_eq(action->subresource, STR("status")))
+        status_answered(controller, key, book, object);
 }

@@ -1,0 +1,179 @@
+/*
+ * What another process has written: one that led for a moment beside this one, or before it. What the stored
+ * status tells of a step holds, and the run of this process is read from it anew; what users change of a
+ * flow costs nothing of the kind.
+ */
+#include "unit/flow_world.h"
+
+struct fixture {
+    struct flow_world world;
+    struct test_mem mem; /* of runs and plans */
+};
+
+static int set_up(void **state)
+{
+    struct fixture *f = test_calloc(1, sizeof(*f));
+    test_mem_init(&f->mem);
+    flow_world_init(&f->world, &f->mem.mem, 0);
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    flow_world_done(&f->world);
+    test_mem_done(&f->mem);
+    test_free(f);
+    return 0;
+}
+
+static void begin(struct flow_world *w, const char *steps)
+{
+    flow_world_create(w, "f", steps);
+    flow_world_settle(w);
+    flow_world_pass(w, 2);
+}
+
+/* Somebody else writes the status. */
+static void tell(struct flow_world *w, const char *status)
+{
+    flow_world_merge(w, &kube_jobflows, STR("f"), status);
+}
+
+/* ---- Steps ---- */
+
+static void a_step_that_another_process_has_ended_stays_so(void **state)
+{
+    static const struct {
+        const char *told, *steps, *phase;
+    } cases[] = {
+        {"{'status':{'steps':[{'name':'a','phase':'Failed','reason':'Timeout'},{'name':'b',"
+         "'phase':'Skipped','reason':'DependencyFailed'}]}}",
+         "a=Failed b=Skipped", "Failed"},
+        {"{'status':{'steps':[{'name':'a','phase':'Succeeded'},{'name':'b','phase':'Pending'}]}}",
+         "a=Succeeded b=Running", "Running"},
+        {"{'status':{'steps':[{'name':'a','phase':'Succeeded'},{'name':'b','phase':'Failed',"
+         "'reason':'JobRefused'}]}}",
+         "a=Succeeded b=Failed", "Failed"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct fixture *f;
+        set_up((void **)&f);
+        struct flow_world *w = &f->world;
+        begin(w, "'steps':[{'name':'a'},{'name':'b','dependencies':['a']}]");
+        assert_string_equal(flow_world_steps(w, "f"), "a=Running b=Pending");
+        tell(w, cases[i].told);
+        flow_world_pass(w, 3);
+        assert_string_equal(flow_world_steps(w, "f"), cases[i].steps);
+        assert_string_equal(flow_world_status(w, "f", "phase"), cases[i].phase);
+        tear_down((void **)&f);
+    }
+}
+
+/* It is made by the caches as they were before, and meets what was written since. */
+static void a_plan_that_meets_a_conflict_is_made_anew_of_what_is_stored(void **state)
+{
+    struct flow_world *w = &((struct fixture *)*state)->world;
+    begin(w, "'steps':[{'name':'a'},{'name':'b','dependencies':['a']}]");
+    flow_world_complete(w, "f", "a");
+    flow_world_reconcile(w, "f");
+    assert_string_equal(flow_world_actions(w), "create Job");
+    assert_true(flow_world_apply(w, PLAN_ACTIONS_MAX));
+    w->now.now_ns += 2 * CLOCK_NS_PER_SEC;
+    w->now.wall_ns += 2 * CLOCK_NS_PER_SEC;
+    flow_world_reconcile(w, "f");
+    assert_string_equal(flow_world_actions(w), "write status");
+    tell(w, "{'status':{'steps':[{'name':'a','phase':'Failed','reason':'Timeout'},{'name':'b',"
+            "'phase':'Skipped','reason':'DependencyFailed'}]}}");
+    assert_false(flow_world_apply(w, PLAN_ACTIONS_MAX));
+    flow_world_pass(w, 3);
+    assert_string_equal(flow_world_steps(w, "f"), "a=Failed b=Skipped");
+}
+
+/* ---- The start ---- */
+
+static void a_start_that_another_process_has_written_stays(void **state)
+{
+    struct flow_world *w = &((struct fixture *)*state)->world;
+    flow_world_create(w, "f", "'steps':[{'name':'a'}]");
+    flow_world_reconcile(w, "f");
+    tell(w, "{'status':{'phase':'Running','startTime':'2026-01-02T03:04:03Z'}}");
+    assert_false(flow_world_apply(w, PLAN_ACTIONS_MAX));
+    flow_world_pass(w, 3);
+    assert_string_equal(flow_world_status(w, "f", "startTime"), "2026-01-02T03:04:03Z");
+    assert_string_equal(flow_world_steps(w, "f"), "a=Running");
+}
+
+static void resources_that_another_process_has_made_are_not_made_again(void **state)
+{
+    struct flow_world *w = &((struct fixture *)*state)->world;
+    flow_world_create(w, "f",
+                      "'resourceTemplates':{'configMapTemplates':[{'metadata':{'name':'conf'}}]},"
+                      "'steps':[{'name':'a'}]");
+    flow_world_reconcile(w, "f");
+    assert_true(flow_world_apply(w, 1)); /* the start */
+    tell(w, "{'status':{'resourceRefs':[{'kind':'ConfigMap','name':'conf','uid':'u'}]}}");
+    flow_world_reconcile(w, "f");
+    assert_string_equal(flow_world_actions(w), "create Job");
+}
+
+/* ---- A refusal ---- */
+
+/* What is told of a refused Job goes with the status as it was: when that has changed, the next plan tells. */
+static void a_refusal_does_not_write_over_what_another_process_has_told(void **state)
+{
+    struct flow_world *w = &((struct fixture *)*state)->world;
+    begin(w, "'steps':[{'name':'a'},{'name':'b','dependencies':['a']}]");
+    flow_world_complete(w, "f", "a");
+    flow_world_reconcile(w, "f");
+    assert_string_equal(flow_world_actions(w), "create Job");
+    tell(w, "{'status':{'steps':[{'name':'a','phase':'Failed','reason':'Timeout'},{'name':'b',"
+            "'phase':'Skipped','reason':'DependencyFailed'}]}}");
+    w->refuse = &kube_jobs;
+    w->refuse_outcome = KUBE_INVALID;
+    assert_false(flow_world_apply(w, PLAN_ACTIONS_MAX));
+    assert_string_equal(flow_world_steps(w, "f"), "a=Failed b=Skipped");
+    flow_world_pass(w, 3);
+    assert_string_equal(flow_world_steps(w, "f"), "a=Failed b=Skipped");
+    assert_string_equal(flow_world_status(w, "f", "phase"), "Failed");
+}
+
+/* ---- Users ---- */
+
+/* How much memory a look at the flow asks for. */
+static size_t calls_of_a_look(struct fixture *f)
+{
+    size_t before = f->mem.calls;
+    flow_world_reconcile(&f->world, "f");
+    assert_int_equal(f->world.plan.action_count, 0);
+    return f->mem.calls - before;
+}
+
+static void what_users_change_lets_the_run_be(void **state)
+{
+    struct fixture *f = *state;
+    begin(&f->world, "'steps':[{'name':'a'},{'name':'b','dependencies':['a']}]");
+    calls_of_a_look(f);
+    size_t before = calls_of_a_look(f);
+    tell(&f->world, "{'metadata':{'annotations':{'note':'mine'}}}");
+    assert_int_equal(calls_of_a_look(f), before);
+    tell(&f->world, "{'status':{'steps':[{'name':'a','phase':'Running'}]}}");
+    assert_true(calls_of_a_look(f) > before);
+}
+
+#define WORLD(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_step_that_another_process_has_ended_stays_so),
+        WORLD(a_plan_that_meets_a_conflict_is_made_anew_of_what_is_stored),
+        WORLD(a_start_that_another_process_has_written_stays),
+        WORLD(resources_that_another_process_has_made_are_not_made_again),
+        WORLD(a_refusal_does_not_write_over_what_another_process_has_told),
+        WORLD(what_users_change_lets_the_run_be),
+    };
+    return cmocka_run_group_tests_name("flow_leaders", tests, NULL, NULL);
+}
