@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -65,6 +66,11 @@ static bool answer_path(struct tls_connection *c, const struct tls_request *requ
         return tls_send(c, "HTTP/1.1 200 X\r\nContent-Length: 100\r\n\r\nhalf") && false;
     if (strcmp(target, "/hold") == 0 && !tls_hold(c))
         return false;
+    if (strcmp(target, "/last") == 0) {
+        bool is_sent = tls_answer_json(c, 200, "", "{}");
+        tls_goodbye(c);
+        return is_sent && false;
+    }
     if (strcmp(target, "/busy") == 0)
         return tls_answer_json(c, 429, "Retry-After: 7\r\nDate: Sat, 21 Nov 2026 20:30:00 GMT\r\n",
                                "{}");
@@ -503,6 +509,41 @@ static void a_write_is_never_sent_twice_and_a_read_may_be(void **state)
     assert_true(tls_server_requests(&f->server) > 4);
 }
 
+/* The ends of our connections to the server: how many the server has not closed, as far as we know here. */
+static unsigned count_open(const struct fixture *f)
+{
+    unsigned open = 0;
+    for (int fd = 3; fd < 1024; fd++) {
+        struct sockaddr_in peer;
+        socklen_t len = sizeof(peer);
+        struct pollfd polled = {.fd = fd, .events = POLLRDHUP};
+        if (getpeername(fd, (struct sockaddr *)&peer, &len) == 0 && peer.sin_family == AF_INET &&
+            ntohs(peer.sin_port) == f->server.port && poll(&polled, 1, 0) == 0)
+            open++;
+    }
+    return open;
+}
+
+/* A server that ends, or that has waited long enough for a connection to be used, says goodbye. */
+static void a_connection_that_the_server_has_closed_takes_no_write(void **state)
+{
+    enum { CONNECTIONS = 3 };
+    struct fixture *f = *state;
+    struct kube_request last = get_of("/last"), write = post_of("/x", "{}");
+    struct got got[CONNECTIONS] = {0}, written;
+    int64_t end = clock_now_ns(clock_system()) + PATIENCE_NS;
+    start(f);
+    for (size_t i = 0; i < CONNECTIONS; i++)
+        send_request(f, &last, &got[i], false);
+    for (size_t i = 0; i < CONNECTIONS; i++)
+        wait_for(f, &got[i].times, 1);
+    while (count_open(f) > 0)
+        assert_true(clock_now_ns(clock_system()) < end);
+    ask(f, &write, &written);
+    assert_int_equal(written.failure, KUBE_ANSWERED);
+    assert_non_null(strstr(written.body, ".1 |{}")); /* the first one of its connection */
+}
+
 static void an_answer_that_does_not_come_ends_at_the_timeout(void **state)
 {
     struct fixture *f = *state;
@@ -836,6 +877,7 @@ int main(void)
         TEST(the_name_in_the_certificate_may_be_given),
         TEST(a_cut_connection_leaves_the_outcome_unknown),
         TEST(a_write_is_never_sent_twice_and_a_read_may_be),
+        TEST(a_connection_that_the_server_has_closed_takes_no_write),
         TEST(an_answer_that_does_not_come_ends_at_the_timeout),
         TEST(a_timeout_that_has_passed_sends_nothing),
         TEST(a_stream_that_falls_silent_is_ended),

@@ -46,6 +46,14 @@ bool tls_answer_json(struct tls_connection *connection, int status, const char *
     return tls_send(connection, text);
 }
 
+void tls_goodbye(struct tls_connection *connection)
+{
+    int rc;
+    do {
+        rc = gnutls_bye(connection->session, GNUTLS_SHUT_WR);
+    } while (rc == GNUTLS_E_INTERRUPTED || rc == GNUTLS_E_AGAIN);
+}
+
 bool tls_hold(struct tls_connection *connection)
 {
     struct tls_server *server = connection->server;

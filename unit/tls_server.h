@@ -66,6 +66,8 @@ bool tls_send(struct tls_connection *connection, const char *bytes);
 /* A whole answer with a body of JSON. */
 bool tls_answer_json(struct tls_connection *connection, int status, const char *headers,
                      const char *body);
+/* Says that nothing follows, as a server does that closes a connection in order. */
+void tls_goodbye(struct tls_connection *connection);
 /* Waits for tls_server_release(), or the end of the server: false. */
 bool tls_hold(struct tls_connection *connection);
 /* The value of a header of the request is exactly this. */

@@ -50,7 +50,7 @@ enum {
 #define CONNECT_TIMEOUT_DEFAULT_NS (5 * CLOCK_NS_PER_SEC)
 
 /* What epoll says: a socket of a lane, or one of these in place of the lane. */
-enum { EVENT_WAKE = LANES, EVENT_IDENTITY };
+enum { EVENT_WAKE = LANES, EVENT_IDENTITY, EVENT_IDLE };
 
 struct link {
     struct link *next, *before;
@@ -307,20 +307,33 @@ static int on_poll_change(CURL *easy, curl_socket_t fd, int what, void *ctx, voi
 {
     const struct lane *lane = ctx;
     const struct curl_transport *t = lane->owner;
-    (void)easy;
-    if (what == CURL_POLL_REMOVE) {
-        epoll_ctl(t->epoll, EPOLL_CTL_DEL, fd, NULL);
-        return 0;
-    }
+    (void)easy, (void)known;
     struct epoll_event event = {
         .events = (what & CURL_POLL_IN ? EPOLLIN : 0U) | (what & CURL_POLL_OUT ? EPOLLOUT : 0U),
         .data.u64 = (uint64_t)lane->index << 32 | (uint32_t)fd,
     };
-    if (epoll_ctl(t->epoll, known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event) < 0)
-        return -1;
-    if (!known)
-        curl_multi_assign(lane->multi, fd, ctx); /* any value but NULL: it is in epoll */
-    return 0;
+    if (what == CURL_POLL_REMOVE) { /* it stays open, or is about to be closed */
+        event.events = EPOLLRDHUP | EPOLLONESHOT;
+        event.data.u64 = (uint64_t)EVENT_IDLE << 32 | (uint32_t)fd;
+    }
+    if (epoll_ctl(t->epoll, EPOLL_CTL_MOD, fd, &event) == 0)
+        return 0;
+    return errno == ENOENT ? epoll_ctl(t->epoll, EPOLL_CTL_ADD, fd, &event) : -1;
+}
+
+/* The server has closed a connection that is kept. Before it takes one, libcurl looks whether there is anything
+ * to be read; before its version 8.0 it takes the goodbye of TLS, which comes before the end, for a sign of life
+ * (curl's pull request 10690), and a write on that connection is one whose outcome nobody knows. Without the
+ * goodbye it finds the end. */
+static void read_goodbye(int fd)
+{
+    struct pollfd polled = {.fd = fd, .events = POLLRDHUP};
+    char bytes[256];
+    if (poll(&polled, 1, 0) != 1 ||
+        !(polled.revents & POLLRDHUP)) /* the descriptor is another one now */
+        return;
+    while (recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+        continue;
 }
 
 static int on_timer_change(CURLM *multi, long timeout_ms, void *ctx)
@@ -799,6 +812,8 @@ static void handle_event(struct curl_transport *t, const struct epoll_event *eve
     } else if (which == EVENT_IDENTITY) {
         t->config.identity->handle(t->config.identity);
         begin_held(t);
+    } else if (which == EVENT_IDLE) {
+        read_goodbye(fd);
     } else {
         int mask = (event->events & EPOLLIN ? CURL_CSELECT_IN : 0) |
                    (event->events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
