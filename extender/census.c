@@ -337,12 +337,20 @@ static void settle(struct census *census, struct str uid)
     }
 }
 
-void census_pod_changed(struct census *census, const struct stored *before,
-                        const struct stored *after)
+/* Most changes of a pod are of its status. */
+static bool takes_the_same(const struct cached_pod *a, const struct cached_pod *b)
 {
-    const struct cached_pod *old = (const struct cached_pod *)before;
-    const struct cached_pod *new = (const struct cached_pod *)after;
+    return cached_pod_counts(a) == cached_pod_counts(b) && a->cpu_milli == b->cpu_milli &&
+           a->memory == b->memory && a->is_ours == b->is_ours && str_eq(a->node, b->node) &&
+           str_eq(a->runtime_class, b->runtime_class) && str_eq(a->more, b->more);
+}
+
+static void recount(struct census *census, const struct cached_pod *old,
+                    const struct cached_pod *new)
+{
     struct pod_load load;
+    if (old && new &&takes_the_same(old, new))
+        return;
     if (cached_pod_counts(old)) {
         cached_pod_load(old, census->config.catalog, &load);
         change_node(census, old->node, &load, node_load_remove);
@@ -351,6 +359,14 @@ void census_pod_changed(struct census *census, const struct stored *before,
         cached_pod_load(new, census->config.catalog, &load);
         change_node(census, new->node, &load, node_load_add);
     }
+}
+
+void census_pod_changed(struct census *census, const struct stored *before,
+                        const struct stored *after)
+{
+    const struct cached_pod *old = (const struct cached_pod *)before;
+    const struct cached_pod *new = (const struct cached_pod *)after;
+    recount(census, old, new);
     if (before && (!after || !str_eq(before->uid, after->uid)))
         settle(census, before->uid);
     if (new && (new->node.len > 0 || new->has_ended))
@@ -515,7 +531,7 @@ static struct snapshot *new_snapshot(struct census *census)
                   sizeof(*snapshot) + census->node_count * sizeof(struct snapshot_node *));
     if (!snapshot)
         return NULL;
-    *snapshot = (struct snapshot){.refs = 1, .mem = census->config.mem};
+    *snapshot = (struct snapshot){.refs = 1, .mem = census->config.mem, .number = census->epoch};
     fill_snapshot(census, snapshot);
     assert(snapshot->count == census->node_count);
     snapshot->catalog = catalog_ref(census->config.catalog);

@@ -253,6 +253,7 @@ void pod_read(struct pod *pod, const struct json *object, const struct catalog *
     pod->is_ours = str_eq(kube_map_get(labels, STR(LABEL_MANAGED_BY)), STR(MANAGED_BY));
     struct str phase = kube_text_at(object, "status", "phase", NULL);
     pod->has_ended = str_eq(phase, STR("Succeeded")) || str_eq(phase, STR("Failed"));
+    pod->is_nominated = kube_text_at(object, "status", "nominatedNodeName", NULL).len > 0;
     pod->devices = kube_map_get(pod->meta.annotations, STR(ANNOTATION_DEVICES));
 }
 

@@ -39,6 +39,7 @@ struct pod {
     bool wants_spread;
     bool is_urgent;
     bool is_ours;
+    bool is_nominated;  /* others are being preempted for it, on one node */
     bool has_ended;     /* Succeeded or Failed: takes nothing */
     struct str devices; /* the annotation, or absent */
 };

@@ -67,6 +67,7 @@ struct doubt_list {
 
 struct snapshot {
     atomic_size_t refs;
+    uint64_t number; /* from 1; each has the next one */
     const struct mem *mem;
     struct snapshot *next;
     struct retired_list retired; /* the writer's until there is a next one */

@@ -7,7 +7,7 @@
 
 enum {
     ANSWER_MAX = 256 * 1024 * 1024, /* the request's arena ends before */
-    ERROR_MAX = 512,
+    ASK_AGAIN = 409,
 };
 
 static const char not_active[] = "this replica of callboard-extender is not active: another one "
@@ -95,7 +95,7 @@ void verbs_add_metrics(struct verbs *verbs)
                                         "Time to answer a request of kube-scheduler.",
                                         METRICS_LABELS("verb"), 8, metrics_buckets_latency);
     verbs->requests = metrics_counters(m, "callboard_extender_requests_total",
-                                       "Requests of kube-scheduler by result: ok, error.",
+                                       "Requests of kube-scheduler by result: ok, again, error.",
                                        METRICS_LABELS("verb", "result"), 16);
     verbs->verdicts = metrics_counters(m, "callboard_extender_verdicts_total",
                                        "Nodes judged, by what came out: fits, or the reason.",
@@ -118,12 +118,11 @@ void verbs_add_metrics(struct verbs *verbs)
                       NODES_MAX, collect_gpus, verbs);
 }
 
-static void observe(struct verbs *verbs, struct str verb, int64_t start_ns, bool is_good)
+static void observe(struct verbs *verbs, struct str verb, int64_t start_ns, struct str result)
 {
     double seconds = (double)(clock_now_ns(verbs->clock) - start_ns) / 1e9;
     histogram_observe(histogram_of(verbs->seconds, METRICS_VALUES(verb)), seconds);
-    counter_add(
-        counter_of(verbs->requests, METRICS_VALUES(verb, is_good ? STR("ok") : STR("error"))), 1);
+    counter_add(counter_of(verbs->requests, METRICS_VALUES(verb, result)), 1);
 }
 
 static void count_verdicts(struct verbs *verbs, const uint8_t *verdicts, size_t count)
@@ -190,6 +189,23 @@ static enum verdict judge(const struct question *q, const struct snapshot_node *
     return filter_judge(&q->pod, node, snapshot_heartbeat_age_ns(at, now_ns));
 }
 
+/* kube-scheduler asks about a pod that waits only when something has changed. When nothing has here, it may have
+ * heard of it a moment before us, and what it is told now would stand until the next change, or for five minutes
+ * (pkg/scheduler/backend/queue flushUnschedulablePodsLeftover). After an error it asks again within seconds. */
+static int ask_again(struct err *err)
+{
+    return err_set(err, ASK_AGAIN,
+                   "nothing has changed since the pod was refused, as far as is known here; to be "
+                   "asked again in a moment");
+}
+
+/* Of a pod for which others are being preempted one node is asked about first, and then all. */
+static uint64_t snapshot_to_note(const struct question *q)
+{
+    bool is_first = q->count == 1 && q->pod.is_nominated;
+    return is_first ? 0 : q->snapshot->number;
+}
+
 static int filter(struct verbs *verbs, const struct http_request *request, struct buf *buf,
                   struct err *err)
 {
@@ -204,9 +220,12 @@ static int filter(struct verbs *verbs, const struct http_request *request, struc
             const struct snapshot_node *at = snapshot_find(q.snapshot, q.nodes[i].name);
             verdicts[i] = (uint8_t)(at ? judge(&q, at, now_ns) : VERDICT_UNKNOWN_NODE);
         }
-        wire_write_filter(buf, &q.args, q.nodes, verdicts, q.count);
-        decisions_filtered(verbs->decisions, &q.pod, q.nodes, verdicts, q.count);
         count_verdicts(verbs, verdicts, q.count);
+        if (decisions_filtered(verbs->decisions, &q.pod, q.nodes, verdicts, q.count,
+                               snapshot_to_note(&q)))
+            result = ask_again(err);
+        else
+            wire_write_filter(buf, &q.args, q.nodes, verdicts, q.count);
     }
     snapshot_unref(q.snapshot);
     return result;
@@ -215,7 +234,7 @@ static int filter(struct verbs *verbs, const struct http_request *request, struc
 static void log_failure(struct verbs *verbs, const char *verb, const struct err *err)
 {
     /* A standby is asked now and then, while the Service forgets it. */
-    if (err->code == 503)
+    if (err->code == 503 || err->code == ASK_AGAIN)
         log_debug(verbs->log, "request refused", LOG_CSTR("verb", verb), LOG_ERR(err));
     else
         log_warn(verbs->log, "request refused", LOG_CSTR("verb", verb), LOG_ERR(err));
@@ -235,7 +254,10 @@ static void handle_filter(void *ctx, const struct http_request *request,
         log_failure(verbs, "filter", &err);
     }
     send_json(request, response, &buf);
-    observe(verbs, STR("filter"), start_ns, result == 0);
+    struct str outcome = result == 0             ? STR("ok")
+                         : err.code == ASK_AGAIN ? STR("again")
+                                                 : STR("error");
+    observe(verbs, STR("filter"), start_ns, outcome);
 }
 
 /* ---- Prioritize ---- */
@@ -291,7 +313,7 @@ static void handle_prioritize(void *ctx, const struct http_request *request,
         log_failure(verbs, "prioritize", &err);
     }
     send_json(request, response, &buf);
-    observe(verbs, STR("prioritize"), start_ns, result == 0);
+    observe(verbs, STR("prioritize"), start_ns, result == 0 ? STR("ok") : STR("error"));
 }
 
 /* ---- Bind ---- */
@@ -346,7 +368,7 @@ static void answer_binding(struct verbs *verbs, const struct http_request *reque
     buf_init(&buf, arena_mem(request->arena), ANSWER_MAX);
     wire_write_binding(&buf, error);
     send_json(request, response, &buf);
-    observe(verbs, STR("bind"), start_ns, error.len == 0);
+    observe(verbs, STR("bind"), start_ns, error.len == 0 ? STR("ok") : STR("error"));
 }
 
 static void handle_bind(void *ctx, const struct http_request *request,

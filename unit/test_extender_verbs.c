@@ -1,0 +1,319 @@
+/* What kube-scheduler is answered, by many threads while nodes and pods change. */
+#include "unit/extender_fixture.h"
+
+#include "extender/verbs.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct fixture {
+    struct extender_fixture shared;
+    struct extender_fixture told; /* what the watches tell */
+    struct test_clock clock;
+    struct random_seeded random;
+    struct metrics metrics;
+    struct snapshot_source source;
+    struct census *census;
+    struct verbs verbs;
+    struct http_route routes[VERB_ROUTES];
+    int64_t version;
+};
+
+static int set_up(void **state)
+{
+    struct err err;
+    struct fixture *f = calloc(1, sizeof(*f));
+    assert_non_null(f);
+    extender_fixture_init(&f->shared);
+    extender_fixture_init(&f->told);
+    test_clock_init(&f->clock);
+    random_seeded_init(&f->random, TEST_SEED);
+    metrics_init(&f->metrics, mem_system());
+    snapshot_source_init(&f->source);
+    f->census = census_new(&(const struct census_config){.mem = mem_system(),
+                                                         .clock = &f->clock.clock,
+                                                         .random = &f->random.random,
+                                                         .catalog = f->shared.catalog,
+                                                         .source = &f->source},
+                           &err);
+    f->verbs = (struct verbs){.clock = &f->clock.clock,
+                              .metrics = &f->metrics,
+                              .source = &f->source,
+                              .decisions = decisions_new(mem_system(), &f->clock.clock, &err),
+                              .is_active = true};
+    assert_true(f->census && f->verbs.decisions);
+    verbs_add_metrics(&f->verbs);
+    verbs_routes(&f->verbs, f->routes);
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    census_free(f->census);
+    snapshot_source_done(&f->source);
+    decisions_free(f->verbs.decisions);
+    metrics_done(&f->metrics);
+    extender_fixture_done(&f->told);
+    extender_fixture_done(&f->shared);
+    free(f);
+    return 0;
+}
+
+/* ---- What the watches tell ---- */
+
+static void give(struct fixture *f, struct kube_sink sink, const char *text)
+{
+    struct kube_meta meta;
+    const struct json *object = extender_json(&f->told, text);
+    kube_meta_read(object, &meta);
+    assert_int_equal(sink.upsert(sink.ctx, object, &meta), 0);
+}
+
+/* With one shared device. */
+static void give_node(struct fixture *f, const char *name, const char *more_labels)
+{
+    char text[512];
+    snprintf(text, sizeof(text),
+             "{'metadata':{'name':'%s','labels':{'callboard.dev/gpu-mode':'shared',"
+             "'nvidia.com/gpu.count':'1'%s}},'status':{'allocatable':{'cpu':'8'},"
+             "'conditions':[{'type':'Ready','status':'True'}]}}",
+             name, more_labels);
+    give(f, census_node_sink(f->census), text);
+}
+
+static void give_lease(struct fixture *f, const char *name, int64_t number)
+{
+    char text[256];
+    snprintf(text, sizeof(text),
+             "{'metadata':{'name':'%s'},'spec':{'renewTime':'2026-11-21T10:%02u:%02u.000000Z'}}",
+             name, (unsigned)(number / 60 % 60), (unsigned)(number % 60));
+    give(f, census_lease_sink(f->census), text);
+}
+
+/* A pod that takes the device of the node, which may be "": it is bound to none. */
+static struct cached_pod *make_pod(struct fixture *f, const char *name, const char *node)
+{
+    char text[512];
+    struct kube_meta meta;
+    snprintf(text, sizeof(text),
+             "{'metadata':{'namespace':'team','name':'%s','uid':'uid-%s','annotations':"
+             "{'callboard.dev/devices':'0'}},'spec':{'nodeName':'%s','containers':"
+             "[{'resources':{'requests':{'callboard.dev/gpu-milli':'1000'}}}]}}",
+             name, name, node);
+    const struct json *object = extender_json(&f->shared, text);
+    kube_meta_read(object, &meta);
+    struct stored *pod = cached_pods.project(arena_mem(&f->shared.arena), object, &meta);
+    assert_non_null(pod);
+    return (struct cached_pod *)pod;
+}
+
+static void change(struct fixture *f, const struct cached_pod *before,
+                   const struct cached_pod *after)
+{
+    census_pod_changed(f->census, before ? &before->stored : NULL, after ? &after->stored : NULL);
+}
+
+/* ---- Asking ---- */
+
+/* The answer to a question about a share, in the arena. */
+static struct str ask(struct fixture *f, struct arena *arena, const char *verb, const char *uid,
+                      const char *status, const char *names)
+{
+    struct str body = arena_printf(
+        arena,
+        "{\"Pod\":{\"metadata\":{\"namespace\":\"team\",\"name\":\"p\",\"uid\":\"%s\"},"
+        "\"spec\":{\"containers\":[{\"resources\":{\"requests\":"
+        "{\"callboard.dev/gpu-milli\":\"300\"}}}]},\"status\":{%s}},\"Nodes\":null,"
+        "\"NodeNames\":[%s]}",
+        uid, status, names);
+    struct http_request request = {
+        .method = STR("POST"), .path = str_from_cstr(verb), .body = body, .arena = arena};
+    struct http_response response = {0};
+    for (size_t i = 0; i < VERB_ROUTES; i++) {
+        if (strcmp(f->routes[i].path, verb) == 0)
+            f->routes[i].handler(f->routes[i].ctx, &request, &response);
+    }
+    return response.status == 200 ? response.body : (struct str){NULL, 0};
+}
+
+static bool has(struct str text, const char *part)
+{
+    return text.ptr && memmem(text.ptr, text.len, part, strlen(part));
+}
+
+/* ---- A watch that is behind ---- */
+
+static const char refused[] = "\"Error\":\"\"";
+static const char again[] = "\"Error\":\"nothing has changed since the pod was refused";
+
+static void expect(struct fixture *f, const char *uid, const char *status, const char *names,
+                   const char *part)
+{
+    struct str answer = ask(f, &f->shared.arena, "/filter", uid, status, names);
+    if (!has(answer, part))
+        fail_msg("%s is not in %" PRIstr, part, STR_ARG(answer));
+}
+
+static void a_pod_that_was_refused_on_the_same_snapshot_is_to_be_asked_about_again_once(
+    void **state)
+{
+    struct fixture *f = *state;
+    give_node(f, "a", "");
+    change(f, NULL, make_pod(f, "full", "a"));
+    assert_true(census_publish(f->census));
+    expect(f, "u", "", "\"a\"", refused);
+    expect(f, "u", "", "\"a\"", again);
+    expect(f, "u", "", "\"a\"", refused);
+    expect(f, "u", "", "\"a\"", refused);
+    /* Another pod of that name. */
+    expect(f, "other", "", "\"a\"", refused);
+    expect(f, "other", "", "\"a\"", again);
+    /* Something else has changed, and then what was waited for. */
+    give_node(f, "b", "");
+    change(f, NULL, make_pod(f, "full-b", "b"));
+    assert_true(census_publish(f->census));
+    expect(f, "other", "", "\"a\",\"b\"", refused);
+    expect(f, "other", "", "\"a\",\"b\"", again);
+    change(f, make_pod(f, "full", "a"), NULL);
+    assert_true(census_publish(f->census));
+    expect(f, "other", "", "\"a\",\"b\"", "\"NodeNames\":[\"a\"]");
+}
+
+static void the_node_that_a_pod_was_nominated_to_is_no_question_of_its_own(void **state)
+{
+    struct fixture *f = *state;
+    const char *nominated = "\"nominatedNodeName\":\"a\"";
+    give_node(f, "a", "");
+    give_node(f, "b", "");
+    change(f, NULL, make_pod(f, "full", "a"));
+    change(f, NULL, make_pod(f, "full-b", "b"));
+    assert_true(census_publish(f->census));
+    expect(f, "u", nominated, "\"a\"", refused);
+    expect(f, "u", nominated, "\"a\",\"b\"", refused);
+    expect(f, "u", nominated, "\"a\",\"b\"", again);
+}
+
+static void what_changes_nothing_makes_no_new_snapshot(void **state)
+{
+    struct fixture *f = *state;
+    struct cached_pod *before = make_pod(f, "p", "a"), *after = make_pod(f, "p", "a");
+    give_node(f, "a", "");
+    change(f, NULL, before);
+    assert_true(census_publish(f->census));
+    uint64_t number = f->source.current->number;
+    change(f, before, after); /* its status, perhaps */
+    assert_true(census_publish(f->census));
+    assert_int_equal(f->source.current->number, number);
+    change(f, after, make_pod(f, "p", ""));
+    assert_true(census_publish(f->census));
+    assert_int_equal(f->source.current->number, number + 1);
+}
+
+/* ---- Many threads ---- */
+
+enum { READERS = 4, QUESTIONS = 300 };
+
+struct reader {
+    struct fixture *f;
+    pthread_t thread;
+    unsigned number;
+    unsigned torn; /* answers that fit no moment */
+    atomic_bool has_ended;
+};
+
+/* Pods come to a and b, and leave, between two snapshots: at every moment both are free or both are full. */
+static bool is_of_one_moment(struct str answer)
+{
+    bool is_free = has(answer, "\"NodeNames\":[\"a\",\"b\"]");
+    bool is_full = has(answer, "\"NodeNames\":[],") && has(answer, "{\"a\":\"GPU: ");
+    return is_free || is_full;
+}
+
+static void *read_for_a_while(void *ctx)
+{
+    struct reader *reader = ctx;
+    struct fixture *f = reader->f;
+    struct arena arena;
+    struct buf scrape;
+    char uid[16];
+    arena_init(&arena, mem_system(), 16384, 1 << 24);
+    buf_init(&scrape, mem_system(), 1 << 20);
+    for (unsigned i = 0; i < QUESTIONS; i++) {
+        snprintf(uid, sizeof(uid), "%u-%u", reader->number, i);
+        reader->torn += !is_of_one_moment(ask(f, &arena, "/filter", uid, "", "\"a\",\"b\""));
+        struct str scores = ask(f, &arena, "/prioritize", uid, "", "\"a\",\"b\"");
+        reader->torn += !has(scores, "\"Score\":10");
+        if (i % 50 == 0)
+            metrics_write(&f->metrics, &scrape);
+        buf_clear(&scrape);
+        arena_reset(&arena);
+    }
+    buf_done(&scrape);
+    arena_done(&arena);
+    atomic_store(&reader->has_ended, true);
+    return NULL;
+}
+
+static bool have_ended(struct reader *readers)
+{
+    bool have = true;
+    for (size_t i = 0; i < READERS; i++)
+        have = have && atomic_load(&readers[i].has_ended);
+    return have;
+}
+
+/* One round of what the loop does while requests are answered. */
+static void turn(struct fixture *f, struct cached_pod *const pods[2], unsigned round)
+{
+    bool is_full = round % 2;
+    for (size_t i = 0; i < 2; i++)
+        change(f, is_full ? pods[i] : NULL, is_full ? NULL : pods[i]);
+    assert_true(census_publish(f->census));
+    give_lease(f, round % 2 ? "a" : "b", round % 3000);
+    give_node(f, "a", round % 4 < 2 ? ",'x':'y'" : "");
+    if (round % 16 == 0) /* a name more or less: the index is made anew */
+        give_node(f, "c", "");
+    if (round % 16 == 8) {
+        struct kube_sink nodes = census_node_sink(f->census);
+        struct kube_meta meta = {.name = STR("c")};
+        nodes.remove(nodes.ctx, NULL, &meta);
+    }
+}
+
+static void answers_are_of_one_moment_while_everything_changes(void **state)
+{
+    struct fixture *f = *state;
+    struct reader readers[READERS] = {0};
+    struct cached_pod *const pods[2] = {make_pod(f, "p", "a"), make_pod(f, "q", "b")};
+    give_node(f, "a", "");
+    give_node(f, "b", "");
+    assert_true(census_publish(f->census));
+    for (unsigned i = 0; i < READERS; i++) {
+        readers[i].f = f;
+        readers[i].number = i;
+        assert_int_equal(pthread_create(&readers[i].thread, NULL, read_for_a_while, &readers[i]),
+                         0);
+    }
+    for (unsigned round = 0; !have_ended(readers); round++) {
+        turn(f, pods, round);
+        arena_reset(&f->told.arena);
+    }
+    for (unsigned i = 0; i < READERS; i++) {
+        pthread_join(readers[i].thread, NULL);
+        assert_int_equal(readers[i].torn, 0);
+    }
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(a_pod_that_was_refused_on_the_same_snapshot_is_to_be_asked_about_again_once),
+        TEST(the_node_that_a_pod_was_nominated_to_is_no_question_of_its_own),
+        TEST(what_changes_nothing_makes_no_new_snapshot),
+        TEST(answers_are_of_one_moment_while_everything_changes),
+    };
+    return cmocka_run_group_tests_name("extender_verbs", tests, NULL, NULL);
+}
