@@ -248,8 +248,8 @@ fuzz: build/fuzz/fuzz_$(FUZZ) ## fuzzes one target: FUZZ=name SECONDS=n
 #
 # Figures are printed, never asserted: machines differ.
 
-.PHONY: bench bench-lint bench-webhook bench-controller bench-controller-memory
-bench: bench-lint bench-webhook bench-controller bench-controller-memory ## all benchmarks
+.PHONY: bench bench-lint bench-webhook bench-controller bench-controller-memory bench-extender
+bench: bench-lint bench-webhook bench-controller bench-controller-memory bench-extender ## all benchmarks
 
 FLOW_TIME := build/release/flow-time
 $(FLOW_TIME): build/release/hack/flow-time/main.o build/release/libcore.a
@@ -274,6 +274,13 @@ bench-controller: all ## Performers beside bare pods on a control plane: PERFORM
 
 bench-controller-memory: all build/release/unit/sim/apiserver ## the controller over many Performers: CYCLES=n
 	@CYCLES="$(CYCLES)" hack/bench/controller-memory
+
+# Requests of each kind, and the sizes of the clusters.
+QUESTIONS ?= 1000
+SIZES ?= 1000/50000,5000/50000,5000/100000
+
+bench-extender: all ## the extender's latency and memory on large clusters: QUESTIONS=n SIZES=nodes/pods,…
+	@hack/bench/extender -requests $(QUESTIONS) -sizes $(SIZES)
 
 # The folder with the trace, the lists of it to run (all when it is empty), loads of pods that come and go.
 OPENB ?=

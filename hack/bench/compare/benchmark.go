@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"callboard.dev/bench/program"
 )
 
 // payloads are what the servers are compared by.
@@ -16,7 +18,7 @@ var phases = []string{"mutate", "validate"}
 
 type benchmark struct {
 	options options
-	servers [2]*server // callboard, peer
+	servers [2]*program.Server // callboard, peer
 	report  *report
 }
 
@@ -63,7 +65,7 @@ func ratio(over, under []float64) float64 {
 }
 
 // round loads one server for a while.
-func (b *benchmark) round(ctx context.Context, s *server, p *payload, phase string, seconds float64) (*outcome, error) {
+func (b *benchmark) round(ctx context.Context, s *program.Server, p *payload, phase string, seconds float64) (*outcome, error) {
 	request := p.request(s, phase)
 	l := &load{
 		server:   s,
@@ -80,7 +82,7 @@ func (b *benchmark) compare(ctx context.Context) error {
 		b.report.add(p.name+"_review_size", float64(len(p.review)), "bytes")
 	}
 	for _, s := range b.servers {
-		b.report.add("rss_idle_"+s.name, float64(s.idle)/(1<<20), "MiB")
+		b.report.add("rss_idle_"+s.Name, float64(s.Idle)/(1<<20), "MiB")
 	}
 	for _, p := range payloads() {
 		if b.options.only != "" && b.options.only != p.name {
@@ -93,11 +95,11 @@ func (b *benchmark) compare(ctx context.Context) error {
 		}
 	}
 	for _, s := range b.servers {
-		after, err := s.anonymous()
+		after, err := s.Anonymous()
 		if err != nil {
 			return err
 		}
-		b.report.add("rss_after_"+s.name, float64(after)/(1<<20), "MiB")
+		b.report.add("rss_after_"+s.Name, float64(after)/(1<<20), "MiB")
 	}
 	return nil
 }
@@ -127,7 +129,7 @@ func (b *benchmark) comparePayload(ctx context.Context, p *payload, phase string
 
 func (b *benchmark) reportPayload(name string, callboard, peer *series) {
 	for i, s := range []*series{callboard, peer} {
-		whose := "_" + b.servers[i].name
+		whose := "_" + b.servers[i].Name
 		b.report.add(name+"_rate"+whose, median(s.rate), "requests/s")
 		b.report.add(name+"_cpu"+whose, median(s.cpu), "us")
 		b.report.add(name+"_p50"+whose, median(s.p50), "us")
@@ -151,7 +153,7 @@ func (b *benchmark) soak(ctx context.Context) error {
 	every := max(1, b.options.requests/samples)
 	var failed error
 	look := func(n int) {
-		now, err := s.anonymous()
+		now, err := s.Anonymous()
 		if err != nil {
 			failed = err
 		}

@@ -12,11 +12,13 @@ import (
 
 	jsonpatch "gopkg.in/evanphx/json-patch.v4"
 	admissionv1 "k8s.io/api/admission/v1"
+
+	"callboard.dev/bench/program"
 )
 
 // ask sends one review and returns the response in the answer.
-func ask(s *server, phase string, p *payload) (*admissionv1.AdmissionResponse, error) {
-	connection, err := s.dial()
+func ask(s *program.Server, phase string, p *payload) (*admissionv1.AdmissionResponse, error) {
+	connection, err := s.Dial()
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +46,7 @@ func ask(s *server, phase string, p *payload) (*admissionv1.AdmissionResponse, e
 }
 
 // mutated is the object as the patch of /mutate leaves it.
-func mutated(s *server, p *payload) (any, error) {
+func mutated(s *program.Server, p *payload) (any, error) {
 	response, err := ask(s, "mutate", p)
 	if err != nil {
 		return nil, err
@@ -65,12 +67,12 @@ func mutated(s *server, p *payload) (any, error) {
 }
 
 // checkAccepted asks both servers; they must make the same object.
-func checkAccepted(servers []*server, p *payload) error {
+func checkAccepted(servers []*program.Server, p *payload) error {
 	var results []any
 	for _, s := range servers {
 		result, err := mutated(s, p)
 		if err != nil {
-			return fmt.Errorf("%s, mutate %s: %w", s.name, p.name, err)
+			return fmt.Errorf("%s, mutate %s: %w", s.Name, p.name, err)
 		}
 		results = append(results, result)
 		response, err := ask(s, "validate", p)
@@ -78,7 +80,7 @@ func checkAccepted(servers []*server, p *payload) error {
 			err = fmt.Errorf("must be allowed: %+v", response.Result)
 		}
 		if err != nil {
-			return fmt.Errorf("%s, validate %s: %w", s.name, p.name, err)
+			return fmt.Errorf("%s, validate %s: %w", s.Name, p.name, err)
 		}
 	}
 	if !reflect.DeepEqual(results[0], results[1]) {
@@ -88,22 +90,22 @@ func checkAccepted(servers []*server, p *payload) error {
 }
 
 // checkRefused asks both servers, who must give the reason.
-func checkRefused(servers []*server, p *payload, reason string) error {
+func checkRefused(servers []*program.Server, p *payload, reason string) error {
 	for _, s := range servers {
 		response, err := ask(s, "validate", p)
 		if err != nil {
-			return fmt.Errorf("%s, validate %s: %w", s.name, p.name, err)
+			return fmt.Errorf("%s, validate %s: %w", s.Name, p.name, err)
 		}
 		if response.Allowed || response.Result == nil || response.Result.Code != http.StatusUnprocessableEntity ||
 			!strings.Contains(response.Result.Message, reason) {
-			return fmt.Errorf("%s must refuse %s for \"%s\": %s", s.name, p.name, reason, mustMarshal(response))
+			return fmt.Errorf("%s must refuse %s for \"%s\": %s", s.Name, p.name, reason, mustMarshal(response))
 		}
 	}
 	return nil
 }
 
 // checkAnswers proves that both do the same work.
-func checkAnswers(servers ...*server) error {
+func checkAnswers(servers ...*program.Server) error {
 	for _, p := range payloads() {
 		if err := checkAccepted(servers, p); err != nil {
 			return err

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"callboard.dev/bench/program"
 )
 
 // outcome is what a load has shown.
@@ -30,7 +32,7 @@ func (o *outcome) percentile(share float64) time.Duration {
 // answer to the one before is there, and none is cut off at the end, so that the time which the server
 // spent belongs to the requests that are counted.
 type load struct {
-	server   *server
+	server   *program.Server
 	requests func(n int) []byte // the n-th one
 	limit    int
 	deadline time.Duration // no request begins after it; 0: none
@@ -78,7 +80,7 @@ func (l *load) send(ctx context.Context, c *client) error {
 			l.begun(n)
 		}
 		if err := c.exchange(l.requests(n)); err != nil {
-			return fmt.Errorf("%s, request %d: %w", l.server.name, n, err)
+			return fmt.Errorf("%s, request %d: %w", l.server.Name, n, err)
 		}
 	}
 	return nil
@@ -87,7 +89,7 @@ func (l *load) send(ctx context.Context, c *client) error {
 func (l *load) connect(connections int) ([]*client, error) {
 	clients := make([]*client, connections)
 	for i := range clients {
-		connection, err := l.server.dial()
+		connection, err := l.server.Dial()
 		if err != nil {
 			return nil, err
 		}
@@ -102,7 +104,7 @@ func (l *load) watch(ctx context.Context, peak *int64, done *sync.WaitGroup) {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		if now, err := l.server.anonymous(); err == nil {
+		if now, err := l.server.Anonymous(); err == nil {
 			*peak = max(*peak, now)
 		}
 		select {
@@ -132,7 +134,7 @@ func (l *load) run(parent context.Context, connections int) (*outcome, error) {
 	watcher.Add(1)
 	go l.watch(watching, &result.peak, &watcher)
 
-	before, err := l.server.cpu()
+	before, err := l.server.CPU()
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +149,7 @@ func (l *load) run(parent context.Context, connections int) (*outcome, error) {
 	}
 	all.Wait()
 	result.took = time.Since(began)
-	after, err := l.server.cpu()
+	after, err := l.server.CPU()
 	result.cpu = after - before
 	unwatch()
 	watcher.Wait()

@@ -20,6 +20,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"callboard.dev/bench/program"
 )
 
 // options are the flags.
@@ -36,25 +38,25 @@ type options struct {
 
 // run measures, with a folder for certificates.
 func run(ctx context.Context, o options, folder string) (*report, error) {
-	roots, err := makeCertificate(folder)
+	roots, err := program.MakeCertificate(folder)
 	if err != nil {
 		return nil, err
 	}
-	callboard, err := start(ctx, "callboard", roots, o.callboard, "serve", "--listen=127.0.0.1:0",
+	callboard, err := program.Start(ctx, "callboard", roots, o.callboard, "serve", "--listen=127.0.0.1:0",
 		"--health-listen=127.0.0.1:0", "--cert-dir="+folder)
 	if err != nil {
 		return nil, err
 	}
-	defer callboard.stop()
-	peer, err := start(ctx, "peer", roots, o.peer, "-cert-dir="+folder)
+	defer callboard.Stop()
+	peer, err := program.Start(ctx, "peer", roots, o.peer, "-cert-dir="+folder)
 	if err != nil {
 		return nil, err
 	}
-	defer peer.stop()
+	defer peer.Stop()
 	if err := checkAnswers(callboard, peer); err != nil {
 		return nil, err
 	}
-	b := &benchmark{options: o, servers: [2]*server{callboard, peer}, report: newReport(o)}
+	b := &benchmark{options: o, servers: [2]*program.Server{callboard, peer}, report: newReport(o)}
 	if err := b.compare(ctx); err != nil {
 		return nil, err
 	}

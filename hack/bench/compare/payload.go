@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+
+	"callboard.dev/bench/program"
 )
 
 type object = map[string]any
@@ -69,18 +71,18 @@ func mustMarshal(value any) []byte {
 }
 
 // path is where the server answers reviews of this kind.
-func (p *payload) path(s *server, phase string) string {
-	if s.name == "peer" {
+func (p *payload) path(s *program.Server, phase string) string {
+	if s.Name == "peer" {
 		return "/" + phase + "-" + strings.ToLower(p.kind)
 	}
 	return "/" + phase
 }
 
 // request is the HTTP request with the review.
-func (p *payload) request(s *server, phase string) []byte {
+func (p *payload) request(s *program.Server, phase string) []byte {
 	head := fmt.Sprintf("POST %s?timeout=10s HTTP/1.1\r\nHost: %s\r\nUser-Agent: kube-apiserver-admission\r\n"+
 		"Accept: application/json, */*\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n",
-		p.path(s, phase), s.address, len(p.review))
+		p.path(s, phase), s.Address, len(p.review))
 	return append([]byte(head), p.review...)
 }
 

@@ -1,4 +1,6 @@
-package main
+// Package program is about the programs that are measured: it starts them, and reads their processor time and
+// memory.
+package program
 
 import (
 	"bufio"
@@ -24,8 +26,8 @@ import (
 	"time"
 )
 
-// makeCertificate writes tls.crt and tls.key, ECDSA P-256, and returns whom to trust.
-func makeCertificate(folder string) (*x509.CertPool, error) {
+// MakeCertificate writes tls.crt and tls.key, ECDSA P-256, and returns whom to trust.
+func MakeCertificate(folder string) (*x509.CertPool, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
@@ -63,19 +65,20 @@ func makeCertificate(folder string) (*x509.CertPool, error) {
 	return roots, nil
 }
 
-// server is a process under test.
-type server struct {
-	name     string
+// Server is a process under test.
+type Server struct {
+	Name     string
+	Health   string // where metrics and readiness are; empty: it did not say
+	Address  string
+	Idle     int64 // RssAnon before the first request, bytes
 	command  *exec.Cmd
-	address  string
 	roots    *x509.CertPool
 	finished chan error
-	idle     int64 // RssAnon before the first request, bytes
 }
 
-// start runs a program that logs a line of JSON with its port when it is ready.
-func start(ctx context.Context, name string, roots *x509.CertPool, program string, arguments ...string) (*server, error) {
-	s := &server{name: name, roots: roots, finished: make(chan error, 1)}
+// Start runs a program that logs a line of JSON with its port when it is ready.
+func Start(ctx context.Context, name string, roots *x509.CertPool, program string, arguments ...string) (*Server, error) {
+	s := &Server{Name: name, roots: roots, finished: make(chan error, 1)}
 	s.command = exec.CommandContext(ctx, program, arguments...)
 	s.command.Cancel = func() error { return s.command.Process.Signal(syscall.SIGTERM) }
 	s.command.WaitDelay = 10 * time.Second
@@ -88,16 +91,18 @@ func start(ctx context.Context, name string, roots *x509.CertPool, program strin
 	}
 	var said strings.Builder
 	lines := bufio.NewScanner(log)
-	for s.address == "" && lines.Scan() {
+	for s.Address == "" && lines.Scan() {
 		var line struct {
-			Port int `json:"port"`
+			Port       int `json:"port"`
+			HealthPort int `json:"healthPort"`
 		}
 		fmt.Fprintln(&said, lines.Text())
 		if json.Unmarshal(lines.Bytes(), &line) == nil && line.Port != 0 {
-			s.address = net.JoinHostPort("127.0.0.1", strconv.Itoa(line.Port))
+			s.Address = net.JoinHostPort("127.0.0.1", strconv.Itoa(line.Port))
+			s.Health = "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(line.HealthPort))
 		}
 	}
-	if s.address == "" {
+	if s.Address == "" {
 		_ = s.command.Wait()
 		return nil, fmt.Errorf("%s did not start:\n%s", program, said.String())
 	}
@@ -105,12 +110,12 @@ func start(ctx context.Context, name string, roots *x509.CertPool, program strin
 		_, _ = io.Copy(io.Discard, log)
 		s.finished <- s.command.Wait()
 	}()
-	s.idle, err = s.anonymous()
+	s.Idle, err = s.Anonymous()
 	return s, err
 }
 
-// stop ends it; callboard-webhook drains no connections after SIGINT.
-func (s *server) stop() {
+// Stop ends it; our programs drain no connections after SIGINT.
+func (s *Server) Stop() {
 	_ = s.command.Process.Signal(syscall.SIGINT)
 	select {
 	case <-s.finished:
@@ -119,13 +124,13 @@ func (s *server) stop() {
 	}
 }
 
-// dial opens a connection, its handshake done.
-func (s *server) dial() (*tls.Conn, error) {
-	return tls.Dial("tcp", s.address, &tls.Config{RootCAs: s.roots, ServerName: "127.0.0.1"})
+// Dial opens a connection, its handshake done.
+func (s *Server) Dial() (*tls.Conn, error) {
+	return tls.Dial("tcp", s.Address, &tls.Config{RootCAs: s.roots, ServerName: "127.0.0.1"})
 }
 
-// cpu is the time that the process has spent so far, in user and system mode.
-func (s *server) cpu() (time.Duration, error) {
+// CPU is the time that the process has spent so far, in user and system mode.
+func (s *Server) CPU() (time.Duration, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.command.Process.Pid))
 	if err != nil {
 		return 0, err
@@ -134,7 +139,7 @@ func (s *server) cpu() (time.Duration, error) {
 	_, rest, _ := strings.Cut(string(text), ") ")
 	fields := strings.Fields(rest)
 	if len(fields) < 13 {
-		return 0, fmt.Errorf("%s: /proc/PID/stat has %d fields", s.name, len(fields))
+		return 0, fmt.Errorf("%s: /proc/PID/stat has %d fields", s.Name, len(fields))
 	}
 	var ticks int64
 	for _, field := range fields[11:13] {
@@ -147,8 +152,8 @@ func (s *server) cpu() (time.Duration, error) {
 	return time.Duration(ticks) * 10 * time.Millisecond, nil
 }
 
-// anonymous is the memory that is the process's own, RssAnon, in bytes.
-func (s *server) anonymous() (int64, error) {
+// Anonymous is the memory that is the process's own, RssAnon, in bytes.
+func (s *Server) Anonymous() (int64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.command.Process.Pid))
 	if err != nil {
 		return 0, err
@@ -159,5 +164,5 @@ func (s *server) anonymous() (int64, error) {
 			return kib << 10, err
 		}
 	}
-	return 0, fmt.Errorf("%s: no RssAnon in /proc/PID/status", s.name)
+	return 0, fmt.Errorf("%s: no RssAnon in /proc/PID/status", s.Name)
 }
