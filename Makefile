@@ -49,13 +49,13 @@ CFLAGS := -std=gnu17 $(WARNINGS) $(WERROR) $(REPRODUCIBLE) -pthread
 
 # ---- Sources -------------------------------------------------------------------------------------
 
+# The only code that knows libcurl, and what is of no use without it.
+CURL_SRC := shared/kube/curl.c shared/kube/process.c
 # What the simulator and the fuzz targets link too: no network library.
 CORE_SRC := $(wildcard shared/base/*.c shared/json/*.c shared/schema/*.c shared/types/*.c \
-	shared/policy/*.c shared/control/*.c) $(filter-out %/curl.c,$(wildcard shared/kube/*.c))
+	shared/policy/*.c shared/control/*.c) $(filter-out $(CURL_SRC),$(wildcard shared/kube/*.c))
 # The only code that knows libmicrohttpd and GnuTLS.
 HTTP_SRC := $(wildcard shared/http/*.c)
-# The only code that knows libcurl.
-CURL_SRC := shared/kube/curl.c
 # A folder is a program once it has a main.c.
 PROGRAMS := $(patsubst %/main.c,%,$(wildcard webhook/main.c extender/main.c controller/main.c))
 # The code of the programs without their main(): tests link it.

@@ -10,17 +10,9 @@ static int connect_to(struct cluster *cluster, const struct clock *clock, struct
                       const struct log *log, struct err *err)
 {
     const struct kube_config *config = cluster->config;
-    const struct kube_curl_config curl = {
-        .mem = mem_system(),
-        .clock = clock,
-        .server = config->server,
-        .tls_server_name = config->tls_server_name,
-        .proxy = config->proxy,
-        .is_insecure = config->is_insecure,
-        .max_connections = TEMPLATE_LOOKUPS_AT_ONCE,
-        .user_agent = STR("callboard-webhook/" CALLBOARD_VERSION),
-        .identity = config->identity,
-    };
+    struct kube_curl_config curl = kube_curl_config_of(config, mem_system(), clock,
+                                                       STR("callboard-webhook/" CALLBOARD_VERSION));
+    curl.max_connections = TEMPLATE_LOOKUPS_AT_ONCE;
     cluster->transport = kube_curl_new(&curl, err);
     if (!cluster->transport)
         return -1;

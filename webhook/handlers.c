@@ -132,11 +132,10 @@ void handlers_add_server_metrics(struct handlers *h, struct http_server *const *
                       collect_days_left, (void *)(uintptr_t)cert);
 }
 
-void handlers_count_reload(struct handlers *h, const char *what, bool good)
+void handlers_count_load(struct handlers *h, bool is_good)
 {
-    counter_add(counter_of(h->reloads,
-                           METRICS_VALUES(str_from_cstr(what), good ? STR("ok") : STR("error"))),
-                1);
+    struct str result = is_good ? STR("ok") : STR("error");
+    counter_add(counter_of(h->reloads, METRICS_VALUES(STR("certificate"), result)), 1);
 }
 
 void handlers_on_access(void *ctx, const struct http_access *access)

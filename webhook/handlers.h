@@ -50,7 +50,7 @@ void handlers_health_routes(struct handlers *handlers, struct http_route routes[
 /* For http_server_config.on_access of the TLS server; ctx is the handlers. */
 void handlers_on_access(void *ctx, const struct http_access *access);
 
-/* Counts a reload of "certificate" or "catalog". */
-void handlers_count_reload(struct handlers *handlers, const char *what, bool good);
+/* Counts a certificate that --manage-certs has found or made. */
+void handlers_count_load(struct handlers *handlers, bool is_good);
 
 #endif

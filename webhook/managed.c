@@ -50,18 +50,9 @@ int managed_check(const struct managed_options *options, struct err *err)
 
 static int connect_to(struct managed *managed, const struct clock *clock, struct err *err)
 {
-    const struct kube_config *config = managed->config;
-    const struct kube_curl_config curl = {
-        .mem = &managed->wiping,
-        .clock = clock,
-        .server = config->server,
-        .tls_server_name = config->tls_server_name,
-        .proxy = config->proxy,
-        .is_insecure = config->is_insecure,
-        .max_connections = 1,
-        .user_agent = STR("callboard-webhook/" CALLBOARD_VERSION),
-        .identity = config->identity,
-    };
+    struct kube_curl_config curl = kube_curl_config_of(managed->config, &managed->wiping, clock,
+                                                       STR("callboard-webhook/" CALLBOARD_VERSION));
+    curl.max_connections = 1;
     managed->transport = kube_curl_new(&curl, err);
     return managed->transport ? 0 : -1;
 }

@@ -57,7 +57,7 @@ static int start_admission(struct app *app, struct err *err)
 
 static void on_load(void *ctx, bool is_good)
 {
-    handlers_count_reload(ctx, "certificate", is_good);
+    handlers_count_load(ctx, is_good);
 }
 
 /* Without --cert-dir the pair comes when the API server has been asked: until then nobody can be served,
@@ -127,25 +127,9 @@ static void warn_of_expiry(struct app *app)
 
 static void reload(struct app *app)
 {
-    struct err err;
-    int changed = cert_source_refresh(app->cert, &err);
-    if (changed != 0)
-        handlers_count_reload(&app->handlers, "certificate", changed > 0);
-    if (changed > 0) {
-        log_info(app->log, "certificate reloaded", LOG_CSTR("folder", app->options->cert_dir));
+    if (cert_source_reload(app->cert, app->handlers.reloads, app->log))
         warn_of_expiry(app);
-    } else if (changed < 0) {
-        log_error(app->log, "the new certificate does not work; the old one stays in use",
-                  LOG_ERR(&err));
-    }
-    changed = catalog_source_refresh(&app->catalog, &err);
-    if (changed != 0)
-        handlers_count_reload(&app->handlers, "catalog", changed > 0);
-    if (changed > 0)
-        log_info(app->log, "catalog reloaded", LOG_CSTR("file", app->options->catalog));
-    else if (changed < 0)
-        log_error(app->log, "the new catalog does not work; the old one stays in use",
-                  LOG_ERR(&err));
+    (void)catalog_source_reload(&app->catalog, app->handlers.reloads, app->log);
 }
 
 static void tick(struct app *app)

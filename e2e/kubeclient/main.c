@@ -54,14 +54,8 @@ static int open_app(struct app *app, double qps)
     int found = kube_config_load(&options, &app->config, &err);
     if (found <= 0)
         return complain(found < 0 ? err.message : "there is no cluster");
-    const struct kube_curl_config curl = {.mem = mem_system(),
-                                          .clock = clock_system(),
-                                          .server = app->config->server,
-                                          .tls_server_name = app->config->tls_server_name,
-                                          .proxy = app->config->proxy,
-                                          .is_insecure = app->config->is_insecure,
-                                          .user_agent = STR("kubeclient/" CALLBOARD_VERSION),
-                                          .identity = app->config->identity};
+    const struct kube_curl_config curl = kube_curl_config_of(
+        app->config, mem_system(), clock_system(), STR("kubeclient/" CALLBOARD_VERSION));
     app->transport = kube_curl_new(&curl, &err);
     const struct kube_client_config client = {.transport = app->transport,
                                               .timers = &app->timers,

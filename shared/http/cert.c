@@ -345,6 +345,23 @@ const struct cert_pair *cert_source_acquire(struct cert_source *source)
     return pair;
 }
 
+bool cert_source_reload(struct cert_source *source, struct counter_family *reloads,
+                        const struct log *log)
+{
+    struct err err;
+    int changed = cert_source_refresh(source, &err);
+    if (changed == 0)
+        return false;
+    struct str result = changed > 0 ? STR("ok") : STR("error");
+    counter_add(counter_of(reloads, METRICS_VALUES(STR("certificate"), result)), 1);
+    if (changed > 0)
+        log_info(log, "certificate reloaded", LOG_CSTR("file", source->paths[FILE_CERT]));
+    else
+        log_error(log, "the new certificate does not work; the old one stays in use",
+                  LOG_ERR(&err));
+    return changed > 0;
+}
+
 void cert_source_info(const struct cert_source *source, struct cert_info *ret)
 {
     /* The lock is not part of what the caller sees. */

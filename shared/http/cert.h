@@ -16,6 +16,8 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/log.h"
+#include "base/metrics.h"
 #include "base/str.h"
 
 struct cert_source;
@@ -37,6 +39,10 @@ void cert_source_close(struct cert_source *source);
  * old pair stays in use, and the same files are not reported again. Always 0 for a source from
  * memory. */
 int cert_source_refresh(struct cert_source *source, struct err *err);
+/* The same, counted in a family with the labels file ("certificate") and result ("ok", "error"), and
+ * logged. True when a new pair is in use. */
+bool cert_source_reload(struct cert_source *source, struct counter_family *reloads,
+                        const struct log *log);
 /* Puts a pair from memory in place; on failure the old one stays. For sources of either kind. */
 int cert_source_replace(struct cert_source *source, struct str cert, struct str key,
                         struct err *err);

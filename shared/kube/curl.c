@@ -980,6 +980,21 @@ static int set_up(struct curl_transport *t, struct err *err)
     return 0;
 }
 
+struct kube_curl_config kube_curl_config_of(const struct kube_config *config, const struct mem *mem,
+                                            const struct clock *clock, struct str user_agent)
+{
+    return (struct kube_curl_config){
+        .mem = mem,
+        .clock = clock,
+        .server = config->server,
+        .tls_server_name = config->tls_server_name,
+        .proxy = config->proxy,
+        .is_insecure = config->is_insecure,
+        .user_agent = user_agent,
+        .identity = config->identity,
+    };
+}
+
 struct kube_transport *kube_curl_new(const struct kube_curl_config *config, struct err *err)
 {
     static const struct kube_transport_ops ops = {

@@ -17,7 +17,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "kube/identity.h"
+#include "kube/config.h"
 #include "kube/transport.h"
 
 struct kube_curl_config {
@@ -38,6 +38,10 @@ struct kube_curl_config {
     int64_t gather_ns;
     struct kube_identity_source *identity; /* outlives the transport; NULL: none */
 };
+
+/* The way to the server that a configuration names; the rest is zero. */
+struct kube_curl_config kube_curl_config_of(const struct kube_config *config, const struct mem *mem,
+                                            const struct clock *clock, struct str user_agent);
 
 /* Before other threads begin: it sets up libcurl. NULL with *err when it cannot. */
 struct kube_transport *kube_curl_new(const struct kube_curl_config *config, struct err *err);

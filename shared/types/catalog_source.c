@@ -85,3 +85,19 @@ int catalog_source_refresh(struct catalog_source *source, struct err *err)
     catalog_unref(old);
     return 1;
 }
+
+bool catalog_source_reload(struct catalog_source *source, struct counter_family *reloads,
+                           const struct log *log)
+{
+    struct err err;
+    int changed = catalog_source_refresh(source, &err);
+    if (changed == 0)
+        return false;
+    struct str result = changed > 0 ? STR("ok") : STR("error");
+    counter_add(counter_of(reloads, METRICS_VALUES(STR("catalog"), result)), 1);
+    if (changed > 0)
+        log_info(log, "catalog reloaded", LOG_CSTR("file", source->file));
+    else
+        log_error(log, "the new catalog does not work; the old one stays in use", LOG_ERR(&err));
+    return changed > 0;
+}

@@ -6,6 +6,8 @@
 #ifndef TYPES_CATALOG_SOURCE_H
 #define TYPES_CATALOG_SOURCE_H
 
+#include "base/log.h"
+#include "base/metrics.h"
 #include "types/catalog.h"
 
 #include <pthread.h>
@@ -31,5 +33,9 @@ struct catalog *catalog_source_get(struct catalog_source *source);
 /* Looks whether the file has changed, from one thread, about once a second. 1 when a new catalog is in
  * use, 0 when all is as it was, -1 with *err when the new file does not work (reported once). */
 int catalog_source_refresh(struct catalog_source *source, struct err *err);
+/* The same, counted in a family with the labels file ("catalog") and result ("ok", "error"), and logged.
+ * True when a new catalog is in use. */
+bool catalog_source_reload(struct catalog_source *source, struct counter_family *reloads,
+                           const struct log *log);
 
 #endif
