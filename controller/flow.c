@@ -234,7 +234,7 @@ static struct gate_facts facts_of(const struct flow_object *flow)
         .created_ns = flow->created_ns,
         .concurrency = flow->concurrency,
         .priority = flow->priority,
-        .is_active = flow->start_ns > 0,
+        .start_ns = flow->start_ns,
         .is_out = flow->is_suspended,
     };
 }
@@ -404,7 +404,7 @@ void flow_changed(struct flow_controller *controller, const struct stored *befor
     const struct flow_object *flow = (const struct flow_object *)(after ? after : before);
     struct gate_facts facts = facts_of(flow);
     if (!after || !is_open(flow))
-        flow_gate_forget(controller->gate, facts.key);
+        flow_gate_forget(controller->gate, &facts);
     else
         note(flow_gate_see(controller->gate, &facts), flow); /* without memory: flow_reconcile() */
 }

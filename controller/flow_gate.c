@@ -29,7 +29,8 @@ struct flow_gate {
     size_t active;
     struct gate_list queues[FLOW_PRIORITY_COUNT];
     size_t waiting[FLOW_PRIORITY_COUNT];
-    int turn; /* the priority that comes next */
+    int turn;              /* the priority that comes next */
+    int64_t last_start_ns; /* of those whom another process let go */
 };
 
 /* ---- Tables ---- */
@@ -249,6 +250,11 @@ static void leave(struct flow_gate *gate, struct flow_live *live)
 
 /* ---- Flows ---- */
 
+static int next_of(int priority)
+{
+    return (priority + 1) % FLOW_PRIORITY_COUNT;
+}
+
 static void join(struct flow_live *live, struct gate_group *group)
 {
     live->group = group;
@@ -305,10 +311,26 @@ static void free_live(struct flow_gate *gate, struct flow_live *live)
     mem_free(gate->config.mem, live, live->size);
 }
 
+/* Whom this gate has not let go has had its turn all the same. */
+static void follow(struct flow_gate *gate, const struct flow_live *live,
+                   const struct gate_facts *facts)
+{
+    if (facts->start_ns <= gate->last_start_ns || (live && counts(live->state)))
+        return;
+    gate->last_start_ns = facts->start_ns;
+    gate->turn = next_of(facts->priority);
+}
+
 static bool is_as(const struct flow_live *live, const struct gate_facts *facts)
 {
     return str_eq(live->uid, facts->uid) && str_eq(live->group->name, facts->group) &&
            live->concurrency == facts->concurrency && live->priority == facts->priority;
+}
+
+static void forget(struct flow_gate *gate, struct flow_live *live)
+{
+    leave(gate, live);
+    free_live(gate, live);
 }
 
 struct flow_live *flow_gate_see(struct flow_gate *gate, const struct gate_facts *facts)
@@ -316,7 +338,7 @@ struct flow_live *flow_gate_see(struct flow_gate *gate, const struct gate_facts 
     struct flow_live *live = flow_gate_find(gate, facts->key);
     /* Another object of that name, or one that was changed before its start. */
     if (live && !is_as(live, facts)) {
-        flow_gate_forget(gate, facts->key);
+        forget(gate, live);
         live = NULL;
     }
     if (!live) {
@@ -328,7 +350,8 @@ struct flow_live *flow_gate_see(struct flow_gate *gate, const struct gate_facts 
             return NULL;
         }
     }
-    if (facts->is_active)
+    follow(gate, live, facts);
+    if (facts->start_ns > 0)
         set_state(gate, live, GATE_ACTIVE);
     else if (facts->is_out && live->state != GATE_OUT)
         leave(gate, live);
@@ -337,13 +360,12 @@ struct flow_live *flow_gate_see(struct flow_gate *gate, const struct gate_facts 
     return live;
 }
 
-void flow_gate_forget(struct flow_gate *gate, struct queue_key key)
+void flow_gate_forget(struct flow_gate *gate, const struct gate_facts *facts)
 {
-    struct flow_live *live = flow_gate_find(gate, key);
-    if (!live)
-        return;
-    leave(gate, live);
-    free_live(gate, live);
+    struct flow_live *live = flow_gate_find(gate, facts->key);
+    follow(gate, live, facts);
+    if (live)
+        forget(gate, live);
 }
 
 /* ---- Turns ---- */
@@ -373,7 +395,7 @@ static struct flow_live *next_in_turn(struct flow_gate *gate)
         int priority = (gate->turn + i) % FLOW_PRIORITY_COUNT;
         struct flow_live *live = first_of(gate, priority);
         if (live) {
-            gate->turn = (priority + 1) % FLOW_PRIORITY_COUNT;
+            gate->turn = next_of(priority);
             return live;
         }
     }

@@ -13,7 +13,9 @@
  * watch tells of creations in their order.
  *
  * The queues high, normal and low have their turns one after the other, so that each gets a third of what
- * starts while all have some that wait. Without a limit a queue is never longer than a moment.
+ * starts while all have some that wait. Without a limit a queue is never longer than a moment. A new leader goes
+ * on behind the last start that it sees: leaders that follow each other fast would else begin with high again
+ * and again.
  *
  * It is built from the cache of JobFlows and follows it; what it keeps besides is who was GRANTED, until
  * the cache shows that it has started, and whose turn it is.
@@ -54,10 +56,10 @@ struct gate_facts {
     struct str uid;
     struct str group;
     int64_t created_ns;
+    int64_t start_ns; /* wall; 0: it has not started */
     enum flow_concurrency concurrency;
     enum flow_priority priority;
-    bool is_active; /* it has started */
-    bool is_out;    /* it may not start: it is suspended */
+    bool is_out; /* it may not start: it is suspended */
 };
 
 struct flow_gate;
@@ -80,7 +82,7 @@ void flow_gate_free(struct flow_gate *gate);
 /* The flow is there and has not ended. NULL without memory. */
 struct flow_live *flow_gate_see(struct flow_gate *gate, const struct gate_facts *facts);
 /* It has ended or is gone. */
-void flow_gate_forget(struct flow_gate *gate, struct queue_key key);
+void flow_gate_forget(struct flow_gate *gate, const struct gate_facts *facts);
 /* NULL when it is not known. */
 struct flow_live *flow_gate_find(const struct flow_gate *gate, struct queue_key key);
 /* All runs are dropped, and nobody is GRANTED: another process may have led. */

@@ -291,6 +291,71 @@ static void a_granted_start_that_did_not_reach_the_server_is_made_again(void **s
     assert_int_equal(flow_gate_active(w->controller.gate), 1);
 }
 
+/* ---- Whose turn it is ---- */
+
+static struct gate_facts facts_of(const char *name, enum flow_priority priority, int64_t start_ns)
+{
+    return (struct gate_facts){
+        .key = {STR("team"), str_from_cstr(name)},
+        .uid = str_from_cstr(name),
+        .group = str_from_cstr(name),
+        .concurrency = FLOW_ALLOW,
+        .priority = priority,
+        .start_ns = start_ns,
+    };
+}
+
+static void wake_nobody(void *ctx, struct queue_key key)
+{
+    (void)ctx;
+    (void)key;
+}
+
+/* Those that wait, and those that others have let start before; there is room for one. */
+static void a_new_leader_goes_on_behind_the_last_start(void **state)
+{
+    static const struct {
+        int64_t high, normal, low; /* when one of these started; 0: none */
+        bool has_ended;            /* they have, meanwhile */
+        enum flow_priority next;
+    } cases[] = {
+        {0, 0, 0, false, FLOW_HIGH},  {5, 0, 0, false, FLOW_NORMAL}, {5, 6, 0, false, FLOW_LOW},
+        {5, 6, 7, false, FLOW_HIGH},  {9, 6, 7, false, FLOW_NORMAL}, {5, 6, 0, true, FLOW_LOW},
+        {9, 10, 11, true, FLOW_HIGH},
+    };
+    static const char *const before[] = {"high", "normal", "low"};
+    static const char *const waiting[] = {"h", "n", "l"};
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct random_seeded random;
+        struct err err;
+        random_seeded_init(&random, TEST_SEED);
+        int64_t starts[] = {cases[i].high, cases[i].normal, cases[i].low}, active = 0;
+        for (int k = 0; k < FLOW_PRIORITY_COUNT; k++)
+            active += starts[k] > 0 && !cases[i].has_ended;
+        struct flow_gate *gate =
+            flow_gate_new(&(const struct flow_gate_config){.mem = mem_system(),
+                                                           .random = &random.random,
+                                                           .max_active = active + 1,
+                                                           .wake = wake_nobody},
+                          &err);
+        assert_non_null(gate);
+        struct flow_live *lives[FLOW_PRIORITY_COUNT];
+        for (int k = 0; k < FLOW_PRIORITY_COUNT; k++) {
+            struct gate_facts facts = facts_of(waiting[k], (enum flow_priority)k, 0);
+            lives[k] = flow_gate_see(gate, &facts);
+            facts = facts_of(before[k], (enum flow_priority)k, starts[k]);
+            if (starts[k] > 0 && cases[i].has_ended)
+                flow_gate_forget(gate, &facts);
+            else if (starts[k] > 0)
+                assert_non_null(flow_gate_see(gate, &facts));
+        }
+        for (int k = 0; k < FLOW_PRIORITY_COUNT; k++)
+            assert_int_equal(flow_gate_ask(gate, lives[k]), k == (int)cases[i].next);
+        flow_gate_free(gate);
+    }
+}
+
 /* ---- Memory ---- */
 
 static bool see_and_forget(const struct mem *mem, void *ctx)
@@ -308,7 +373,7 @@ static bool see_and_forget(const struct mem *mem, void *ctx)
                                      .group = STR("g"),
                                      .concurrency = FLOW_ALLOW};
     bool is_good = flow_gate_see(gate, &facts) != NULL;
-    flow_gate_forget(gate, facts.key);
+    flow_gate_forget(gate, &facts);
     flow_gate_free(gate);
     return is_good;
 }
@@ -342,7 +407,7 @@ static void it_grows_and_finds_thousands_of_flows(void **state)
                 assert_non_null(flow_gate_see(gate, &facts));
             } else {
                 assert_non_null(flow_gate_find(gate, facts.key));
-                flow_gate_forget(gate, facts.key);
+                flow_gate_forget(gate, &facts);
             }
         }
     }
@@ -371,6 +436,7 @@ int main(void)
         LIMITED(only_a_low_queue_has_all_turns),
         LIMITED(after_a_restart_the_limit_still_holds),
         WORLD(a_granted_start_that_did_not_reach_the_server_is_made_again),
+        cmocka_unit_test(a_new_leader_goes_on_behind_the_last_start),
         cmocka_unit_test(without_memory_it_says_so_and_leaks_nothing),
         cmocka_unit_test(it_grows_and_finds_thousands_of_flows),
     };
