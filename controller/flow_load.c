@@ -402,6 +402,36 @@ static void restore_jobs(struct loading *l, const uint8_t *phases)
     }
 }
 
+/* The same with Performers, whose names tell the try. */
+static int restore_performers(struct loading *l, const uint8_t *phases)
+{
+    struct flow_book *book = l->book;
+    for (uint32_t i = 0; i < book->run.count; i++) {
+        struct run_step *step = &book->run.steps[i];
+        if (step->type != STEP_PERFORMER || phases[i] != STEP_PENDING)
+            continue;
+        int64_t attempt = (int64_t)step->attempt + step->is_retrying;
+        const struct flow_step *spec = next_step(l, i);
+        if (!spec)
+            return -1;
+        struct str name = flow_child_name(&l->all, &l->scene->owner, spec, attempt);
+        if (!str_is_set(name))
+            return err_no_memory(l->err, "reading a flow");
+        const struct stored *stored =
+            store_get(l->scene->controller->performers, l->flow->stored.namespace, name);
+        if (!stored || !str_eq(stored->owner_uid, l->flow->stored.uid))
+            continue;
+        book->retries -= step->is_retrying;
+        step->is_retrying = false;
+        step->attempt = (uint32_t)attempt;
+        if (step->start_ns == 0)
+            step->start_ns = l->scene->now.wall_ns;
+        step->due_ns = due_of(l, step);
+        flow_run_put(&book->run, i, RUN_WATCHED, STEP_RUNNING);
+    }
+    return 0;
+}
+
 /* Why the flow was stopped, while its steps of `finally` run: its steps tell. */
 static void restore_stop(struct flow_book *book)
 {
@@ -432,6 +462,8 @@ static int restore(struct loading *l)
     if (restore_results(l, phases) < 0)
         return -1;
     restore_jobs(l, phases);
+    if (restore_performers(l, phases) < 0)
+        return -1;
     for (uint32_t i = 0; i < book->run.count; i++) {
         enum step_phase phase = (enum step_phase)phases[i];
         book->retries += book->run.steps[i].attempt;

@@ -201,7 +201,8 @@ void flow_run_end(struct flow_run *run, uint32_t i, enum step_phase phase, enum 
         return;
     settle(run, i, phase, reason);
     go_on(run, i);
-    if (is_main(run, i) && run->has_failed)
+    /* A step of `finally` that has failed stops nothing, also when it is restored before one of `steps`. */
+    if (is_main(run, i) && phase == STEP_FAILED && !run->steps[i].continues)
         flow_run_stop(run, FLOW_REASON_FLOW_FAILED);
     begin_finally(run);
 }

@@ -358,22 +358,25 @@ static void time_out(struct flow_scene *scene, uint32_t i)
     fail_attempt(scene, i, &failure);
 }
 
+/* The end of a try is decided when its Performer is seen to go, so that nothing begins beside it when the
+ * delete does not succeed at once. */
 static void look_at_performer(struct flow_scene *scene, uint32_t i)
 {
     const struct stored *performer = flow_performer_of(scene, i);
-    struct run_step *step = &scene->book->run.steps[i];
-    bool is_due_now = is_due(scene, step);
-    if (performer && performer_is_ready(performer)) {
+    bool is_due_now = is_due(scene, &scene->book->run.steps[i]);
+    bool is_there = performer && !performer->is_deleting;
+    if (is_there && performer_is_ready(performer)) {
         say(scene, i, (struct str){NULL, 0});
         end_step(scene, i, STEP_SUCCEEDED, FLOW_REASON_NONE, scene->now.wall_ns);
-    } else if (!performer || performer->is_deleting || performer_has_given_up(performer)) {
+    } else if (is_there && (is_due_now || performer_has_given_up(performer))) {
+        flow_delete(scene, &kube_performers, performer, "delete Performer");
+    } else if (!is_there && is_due_now) {
+        time_out(scene, i);
+    } else if (!is_there) {
         struct failure failure = {FLOW_REASON_PERFORMER_FAILED,
                                   STR("the Performer has failed for good, or was deleted"),
                                   scene->now.wall_ns, false, false};
         fail_attempt(scene, i, &failure);
-    } else if (is_due_now) {
-        flow_delete(scene, &kube_performers, performer, "delete Performer");
-        time_out(scene, i);
     }
 }
 
@@ -419,16 +422,16 @@ static void look_at_all_watched(struct flow_scene *scene)
     }
 }
 
-/* Performers that were made: the caches show them by now. Those of the READY that were made come first. */
+/* Performers that were made: the caches show them by now. They are made in the order of the list. */
 static void look_for_performers(struct flow_scene *scene)
 {
     struct flow_run *run = &scene->book->run;
     for (uint32_t i = flow_run_first(run, RUN_READY), next; i != RUN_NONE; i = next) {
         struct run_step *step = &run->steps[i];
         next = step->next;
-        const struct flow_step *spec = NULL;
-        if (step->type == STEP_PERFORMER && flow_performer_of(scene, i))
-            spec = flow_step_of(scene, i);
+        if (step->type != STEP_PERFORMER)
+            continue;
+        const struct flow_step *spec = flow_performer_of(scene, i) ? flow_step_of(scene, i) : NULL;
         if (!spec)
             return;
         begin_step(scene, i, scene->now.wall_ns, RUN_WATCHED);
@@ -439,8 +442,9 @@ static void look_for_performers(struct flow_scene *scene)
 
 void flow_watch(struct flow_scene *scene)
 {
-    look_at_touched(scene);
+    /* What has begun first, so that the end of another step does not skip it. */
     look_for_performers(scene);
+    look_at_touched(scene);
     look_at_all_watched(scene);
 }
 
@@ -452,8 +456,10 @@ static void stop_step(struct flow_scene *scene, uint32_t i)
     const struct run_step *step = &scene->book->run.steps[i];
     if (step->type == STEP_PERFORMER) {
         const struct stored *performer = flow_performer_of(scene, i);
-        if (performer && !performer->is_deleting)
+        if (performer && !performer->is_deleting) {
             flow_delete(scene, &kube_performers, performer, "delete Performer");
+            return;
+        }
         say(scene, i, why(scene->book->abort));
         end_step(scene, i, STEP_FAILED, scene->book->abort, scene->now.wall_ns);
         return;

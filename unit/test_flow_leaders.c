@@ -92,6 +92,67 @@ static void a_plan_that_meets_a_conflict_is_made_anew_of_what_is_stored(void **s
     assert_string_equal(flow_world_steps(w, "f"), "a=Failed b=Skipped");
 }
 
+/* ---- What the status does not tell yet ---- */
+
+/* It is written at most once a second, and the process dies before. */
+static void a_failure_skips_no_performer_that_was_made(void **state)
+{
+    (void)state;
+    for (int restarts = 0; restarts < 2; restarts++) {
+        struct fixture *f;
+        set_up((void **)&f);
+        struct flow_world *w = &f->world;
+        flow_world_create(
+            w, "f",
+            "'steps':[{'name':'a'},{'name':'m','type':'Performer','template':{'spec':{"
+            "'avsAddress':'0x1','image':'i:1'}}}]");
+        flow_world_reconcile(w, "f");
+        assert_true(flow_world_apply(w, PLAN_ACTIONS_MAX));
+        assert_int_equal(flow_world_count(w, &kube_performers), 1);
+        flow_world_fail(w, "f", "a", "BackoffLimitExceeded");
+        if (restarts)
+            flow_world_restart(w);
+        flow_world_pass(w, 2);
+        assert_string_equal(flow_world_steps(w, "f"), "a=Failed m=Running");
+        tear_down((void **)&f);
+    }
+}
+
+static void a_performer_is_seen_behind_a_job_that_cannot_be_made(void **state)
+{
+    struct flow_world *w = &((struct fixture *)*state)->world;
+    flow_world_create(w, "f",
+                      "'steps':[{'name':'a'},{'name':'m','type':'Performer','template':{'spec':{"
+                      "'avsAddress':'0x1','image':'i:1'}}}]");
+    flow_world_reconcile(w, "f");
+    assert_string_equal(flow_world_actions(w), "write status, create Job, create Performer");
+    /* The Job is gone when the caches show the Performer. */
+    assert_true(flow_world_apply(w, PLAN_ACTIONS_MAX));
+    flow_world_delete(w, &kube_jobs, flow_world_job(w, "f", "a"));
+    flow_world_reconcile(w, "f");
+    w->now.now_ns += 2 * CLOCK_NS_PER_SEC;
+    w->now.wall_ns += 2 * CLOCK_NS_PER_SEC;
+    flow_world_reconcile(w, "f");
+    flow_world_apply(w, PLAN_ACTIONS_MAX);
+    assert_string_equal(flow_world_step(w, "f", "m", "phase"), "Running");
+}
+
+static void what_finally_has_come_to_does_not_change_why_a_step_was_skipped(void **state)
+{
+    struct flow_world *w = &((struct fixture *)*state)->world;
+    flow_world_create(w, "f",
+                      "'steps':[{'name':'a','when':'never'},{'name':'b','when':'never'}],"
+                      "'finally':[{'name':'z'}]");
+    flow_world_reconcile(w, "f");
+    assert_true(flow_world_apply(w, PLAN_ACTIONS_MAX));
+    flow_world_fail(w, "f", "z", "BackoffLimitExceeded");
+    flow_world_restart(w);
+    flow_world_pass(w, 2);
+    assert_string_equal(flow_world_steps(w, "f"), "a=Skipped b=Skipped z=Failed");
+    assert_string_equal(flow_world_step(w, "f", "a", "reason"), "ConditionFalse");
+    assert_string_equal(flow_world_step(w, "f", "b", "reason"), "ConditionFalse");
+}
+
 /* ---- The start ---- */
 
 static void a_start_that_another_process_has_written_stays(void **state)
@@ -170,6 +231,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_step_that_another_process_has_ended_stays_so),
         WORLD(a_plan_that_meets_a_conflict_is_made_anew_of_what_is_stored),
+        cmocka_unit_test(a_failure_skips_no_performer_that_was_made),
+        WORLD(a_performer_is_seen_behind_a_job_that_cannot_be_made),
+        WORLD(what_finally_has_come_to_does_not_change_why_a_step_was_skipped),
         WORLD(a_start_that_another_process_has_written_stays),
         WORLD(resources_that_another_process_has_made_are_not_made_again),
         WORLD(a_refusal_does_not_write_over_what_another_process_has_told),

@@ -761,6 +761,40 @@ static void a_performer_that_is_given_up_or_deleted_fails_its_step(void **state)
     }
 }
 
+/* The server does not do it at once. */
+static void nothing_begins_beside_a_performer_that_has_still_to_be_deleted(void **state)
+{
+    static const char *const members[] = {"'timeoutSeconds':100", "'timeoutSeconds':1000"};
+    static const char *const policies[] = {"", "'activeDeadlineSeconds':100"};
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct flow_world *w;
+        set_up((void **)&w);
+        FLOW(
+            w, "p",
+            arena_printf(&w->arena,
+                         "'executionPolicy':{%s},'steps':[{'name':'model','type':'Performer',%s,"
+                         "'retryPolicy':{'limit':1,'backoff':{'duration':'1s'}},'template':{"
+                         "'spec':{'avsAddress':'0x1','image':'app:v1'}}}],'finally':[{'name':'z'}]",
+                         policies[i], members[i])
+                .ptr);
+        flow_world_pass(w, 99);
+        w->now.now_ns += 2 * CLOCK_NS_PER_SEC;
+        w->now.wall_ns += 2 * CLOCK_NS_PER_SEC;
+        for (int look = 0; look < 3; look++) {
+            flow_world_reconcile(w, "p");
+            assert_string_equal(flow_world_actions(w), "delete Performer");
+        }
+        assert_string_equal(flow_world_steps(w, "p"), "model=Running z=Pending");
+        assert_true(flow_world_apply(w, 1));
+        flow_world_pass(w, 5);
+        assert_int_equal(flow_world_count(w, &kube_performers), i == 0);
+        assert_string_equal(flow_world_steps(w, "p"),
+                            i == 0 ? "model=Running(1) z=Pending" : "model=Failed z=Running");
+        tear_down((void **)&w);
+    }
+}
+
 /* ---- Exit codes ---- */
 
 /* With restartPolicy OnFailure the Job cannot carry the flow's policy: we look at its pod. */
@@ -913,6 +947,7 @@ int main(void)
         WORLD(a_performer_step_is_done_when_it_serves_and_goes_with_the_flow),
         WORLD(a_performer_that_does_not_serve_in_time_fails_its_step),
         cmocka_unit_test(a_performer_that_is_given_up_or_deleted_fails_its_step),
+        cmocka_unit_test(nothing_begins_beside_a_performer_that_has_still_to_be_deleted),
         cmocka_unit_test(the_flow_judges_exit_codes_that_its_jobs_cannot),
         WORLD(the_status_of_2000_steps_that_all_fail_stays_within_its_bound),
         WORLD(the_end_of_a_job_costs_what_its_dependents_cost),
