@@ -9,17 +9,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define FLOWS "/apis/workflow.kube-zen.io/v1alpha1/namespaces/ns/jobflows"
-#define JOBS  "/apis/batch/v1/namespaces/ns/jobs"
+#define FLOWS      "/apis/workflow.kube-zen.io/v1alpha1/namespaces/ns/jobflows"
+#define JOBS       "/apis/batch/v1/namespaces/ns/jobs"
+#define PERFORMERS "/apis/hourglass.eigenlayer.io/v1alpha1/namespaces/ns/performers"
 
 enum who { CONTROLLER = 1, LEADERS /* one of two */, OTHERS };
 
 /* What a line does; texts in capitals below stand for requests. */
 struct line {
     enum who who;
-    const char *what; /* "make", "status", "job", "end", "delete", "delete job", "patch", "wait" */
+    const char *what; /* "make", "status", "job", "end", "performer", "serve", "delete", … */
     const char *name; /* of the flow, or FLOW/STEP/ATTEMPT */
-    const char *json; /* members of the body, or a condition */
+    const char *json; /* members of the body, a condition, or a text in a Job */
 };
 
 struct history {
@@ -66,35 +67,58 @@ static void make_flow(struct fixture *f, const struct line *line)
          line);
 }
 
-static void make_job(struct fixture *f, const struct line *line)
+/* A Job or a Performer, with the text of the line in it. */
+static void make_child(struct fixture *f, const struct line *line, const char *collection,
+                       const char *api_version, const char *kind, const char *spec)
 {
     struct str flow, step, attempt, rest;
     char owner[64];
     str_cut(str_from_cstr(line->name), '/', &flow, &rest);
     str_cut(rest, '/', &step, &attempt);
     snprintf(owner, sizeof(owner), "%" PRIstr, STR_ARG(flow));
-    must(
-        sim_ask(&f->world, "POST", STR(JOBS),
-                "{\"apiVersion\":\"batch/v1\",\"kind\":\"Job\",\"metadata\":{\"name\":\"%s-%" PRIstr
-                "-%" PRIstr "\",\"labels\":{\"workflow.kube-zen.io/flow\":\"%s\","
-                "\"workflow.kube-zen.io/step\":\"%" PRIstr
-                "\",\"workflow.kube-zen.io/attempt\":\"%" PRIstr "\"},\"ownerReferences\":[{"
-                "\"apiVersion\":\"workflow.kube-zen.io/v1alpha1\",\"kind\":\"JobFlow\",\"name\":"
-                "\"%s\",\"uid\":\"%" PRIstr "\",\"controller\":true}]},\"spec\":{\"template\":{"
-                "\"spec\":{\"containers\":[]}}}}",
-                owner, STR_ARG(step), STR_ARG(attempt), owner, STR_ARG(step), STR_ARG(attempt),
-                owner, STR_ARG(uid_of(f, owner))),
-        line);
+    must(sim_ask(&f->world, "POST", str_from_cstr(collection),
+                 "{\"apiVersion\":\"%s\",\"kind\":\"%s\",\"metadata\":{\"name\":\"%s-%" PRIstr
+                 "-%" PRIstr "\",\"annotations\":{\"more\":\"%s\"},\"labels\":{"
+                 "\"workflow.kube-zen.io/flow\":\"%s\",\"workflow.kube-zen.io/step\":\"%" PRIstr
+                 "\",\"workflow.kube-zen.io/attempt\":\"%" PRIstr "\"},\"ownerReferences\":[{"
+                 "\"apiVersion\":\"workflow.kube-zen.io/v1alpha1\",\"kind\":\"JobFlow\",\"name\":"
+                 "\"%s\",\"uid\":\"%" PRIstr "\",\"controller\":true}]},\"spec\":{%s}}",
+                 api_version, kind, owner, STR_ARG(step), STR_ARG(attempt),
+                 line->json ? line->json : "", owner, STR_ARG(step), STR_ARG(attempt), owner,
+                 STR_ARG(uid_of(f, owner)), spec),
+         line);
 }
 
-static struct str job_path(const char *name, const char *subresource, char to[256])
+static void make_job(struct fixture *f, const struct line *line)
+{
+    make_child(f, line, JOBS, "batch/v1", "Job", "\"template\":{\"spec\":{\"containers\":[]}}");
+}
+
+static void make_performer(struct fixture *f, const struct line *line)
+{
+    make_child(f, line, PERFORMERS, "hourglass.eigenlayer.io/v1alpha1", "Performer",
+               "\"avsAddress\":\"0x1\",\"image\":\"i:1\"");
+}
+
+static struct str child_path(const char *collection, const char *name, const char *subresource,
+                             char to[256])
 {
     char flat[128];
     snprintf(flat, sizeof(flat), "%s", name);
     for (char *c = flat; *c; c++)
         *c = *c == '/' ? '-' : *c;
-    snprintf(to, 256, JOBS "/%s%s", flat, subresource);
+    snprintf(to, 256, "%s/%s%s", collection, flat, subresource);
     return str_from_cstr(to);
+}
+
+static struct str job_path(const char *name, const char *subresource, char to[256])
+{
+    return child_path(JOBS, name, subresource, to);
+}
+
+static struct str performer_path(const char *name, const char *subresource, char to[256])
+{
+    return child_path(PERFORMERS, name, subresource, to);
 }
 
 static void play(struct fixture *f, const struct line *line)
@@ -116,6 +140,14 @@ static void play(struct fixture *f, const struct line *line)
         must(sim_ask(world, "DELETE", target, "%s", ""), line);
     else if (strcmp(what, "job") == 0)
         make_job(f, line);
+    else if (strcmp(what, "performer") == 0)
+        make_performer(f, line);
+    else if (strcmp(what, "serve") == 0)
+        must(sim_ask(world, "PATCH", performer_path(line->name, "/status", path),
+                     "{\"status\":{\"phase\":\"Running\",\"ready\":true}}"),
+             line);
+    else if (strcmp(what, "delete performer") == 0)
+        must(sim_ask(world, "DELETE", performer_path(line->name, "", path), "%s", ""), line);
     else if (strcmp(what, "end") == 0)
         must(sim_ask(world, "PATCH", job_path(line->name, "/status", path),
                      "{\"status\":{\"conditions\":[{\"type\":\"%s\",\"status\":\"True\"}]}}",
@@ -127,7 +159,7 @@ static void play(struct fixture *f, const struct line *line)
     else if (strcmp(what, "delete job") == 0)
         must(sim_ask(world, "DELETE", job_path(line->name, "", path), "%s", ""), line);
     else
-        world->now_ns += 100 * SIM_SEC;
+        world->now_ns += 200 * SIM_SEC;
 }
 
 /* ---- Histories ---- */
@@ -137,13 +169,19 @@ static void play(struct fixture *f, const struct line *line)
 #define T                                                                                       \
     "{\"spec\":{\"template\":{\"spec\":{\"restartPolicy\":\"Never\",\"containers\":[{\"name\":" \
     "\"m\",\"image\":\"i:1\"}]}}}}"
-#define ALLOW    "\"executionPolicy\":{\"concurrencyPolicy\":\"Allow\"},"
-#define ONE      ALLOW "\"steps\":[" S("a", "") "]"
-#define TWO      ALLOW "\"steps\":[" S("a", "") "," S("b", "\"dependencies\":[\"a\"],") "]"
-#define RETRIED  "\"steps\":[" S("a", "\"retryPolicy\":{\"limit\":1},") "]"
-#define STARTED  "\"phase\":\"Running\",\"startTime\":\"2026-01-02T03:04:05Z\""
-#define TOLD(s)  STARTED ",\"steps\":[" s "]"
-#define IS(n, p) "{\"name\":\"" n "\",\"phase\":\"" p "\"}"
+#define ALLOW "\"executionPolicy\":{\"concurrencyPolicy\":\"Allow\"},"
+#define ONE   ALLOW "\"steps\":[" S("a", "") "]"
+#define TWO   ALLOW "\"steps\":[" S("a", "") "," S("b", "\"dependencies\":[\"a\"],") "]"
+#define NEVER ALLOW "\"steps\":[" S("a", "\"when\":\"never\",") "]"
+#define M                                                                                    \
+    "{\"name\":\"m\",\"type\":\"Performer\",\"template\":{\"spec\":{\"avsAddress\":\"0x1\"," \
+    "\"image\":\"i:1\"}}}"
+#define SERVED        ALLOW "\"steps\":[" M "," S("a", "\"dependencies\":[\"m\"],") "]"
+#define RETRIED       "\"steps\":[" S("a", "\"retryPolicy\":{\"limit\":1},") "]"
+#define STARTED       "\"phase\":\"Running\",\"startTime\":\"2026-01-02T03:04:05Z\""
+#define TOLD(s)       STARTED ",\"steps\":[" s "]"
+#define IS(n, p)      "{\"name\":\"" n "\",\"phase\":\"" p "\"}"
+#define SKIPPED(n, r) "{\"name\":\"" n "\",\"phase\":\"Skipped\",\"reason\":\"" r "\"}"
 #define ENDED(p, s, good, bad, done)                                                      \
     "\"phase\":\"" p "\",\"startTime\":\"2026-01-02T03:04:05Z\",\"completionTime\":"      \
     "\"2026-01-02T03:05:05Z\",\"steps\":[" s "],\"progress\":{\"successfulSteps\":" #good \
@@ -172,7 +210,7 @@ static const struct history histories[] = {
       {CONTROLLER, "job", "f/a/1", NULL},
       {OTHERS, "end", "f/a/1", "Failed"},
       {CONTROLLER, "status", "f",
-       ENDED("Failed", IS("a", "Failed") "," IS("b", "Skipped"), 0, 1, 2)}}},
+       ENDED("Failed", IS("a", "Failed") "," SKIPPED("b", "DependencyFailed"), 0, 1, 2)}}},
     {NULL,
      "a failure that may be, and a condition about it",
      {{OTHERS, "make", "f",
@@ -358,11 +396,11 @@ static const struct history histories[] = {
       {CONTROLLER, "status", "f", TOLD(IS("a", "Succeeded"))}}},
     {"status",
      "a step is said to be skipped that has run",
-     {{OTHERS, "make", "f", ONE},
+     {{OTHERS, "make", "f", NEVER},
       {CONTROLLER, "status", "f", STARTED},
-      {CONTROLLER, "job", "f/a/0", NULL},
+      {LEADERS, "job", "f/a/0", NULL},
       {OTHERS, "end", "f/a/0", "Failed"},
-      {CONTROLLER, "status", "f", TOLD(IS("a", "Skipped"))}}},
+      {CONTROLLER, "status", "f", TOLD(SKIPPED("a", "ConditionFalse"))}}},
     {"status",
      "a flow has succeeded with a step that has failed",
      {{OTHERS, "make", "f", ONE},
@@ -383,6 +421,86 @@ static const struct history histories[] = {
       {CONTROLLER, "job", "f/a/0", NULL},
       {OTHERS, "end", "f/a/0", "Complete"},
       {CONTROLLER, "status", "f", ENDED("Succeeded", IS("a", "Succeeded"), 0, 0, 1)}}},
+    {"status",
+     "a flow has failed for a step, and none has",
+     {{OTHERS, "make", "f", NEVER},
+      {CONTROLLER, "status", "f", STARTED},
+      {CONTROLLER, "status", "f",
+       ENDED("Failed", SKIPPED("a", "ConditionFalse"), 0, 0,
+             1) ",\"conditions\":[{\"type\":"
+                "\"Failed\",\"status\":\"True\",\"reason\":\"StepFailed\",\"message\":\"\","
+                "\"lastTransitionTime\":\"2026-01-02T03:05:05Z\"}]"}}},
+    {"skipped",
+     "a condition that holds is said to be false",
+     {{OTHERS, "make", "f", ONE},
+      {CONTROLLER, "status", "f", STARTED},
+      {CONTROLLER, "status", "f", TOLD(SKIPPED("a", "ConditionFalse"))}}},
+    {"skipped",
+     "a failure that nobody has seen is the reason",
+     {{OTHERS, "make", "f", TWO},
+      {CONTROLLER, "status", "f", STARTED},
+      {CONTROLLER, "status", "f", TOLD(IS("a", "Running") "," SKIPPED("b", "DependencyFailed"))}}},
+    {"skipped",
+     "a step is skipped, and the flow has not failed",
+     {{OTHERS, "make", "f", TWO},
+      {CONTROLLER, "status", "f", STARTED},
+      {CONTROLLER, "status", "f", TOLD(IS("a", "Running") "," SKIPPED("b", "FlowFailed"))}}},
+    {"skipped",
+     "nobody has taken its place",
+     {{OTHERS, "make", "f", ONE},
+      {CONTROLLER, "status", "f", STARTED},
+      {CONTROLLER, "status", "f", TOLD(SKIPPED("a", "Replaced"))}}},
+    {"value",
+     "a placeholder is left",
+     {{OTHERS, "make", "f", ONE},
+      {CONTROLLER, "status", "f", STARTED},
+      {CONTROLLER, "job", "f/a/0", "{{parameters.p}}"}}},
+    {NULL,
+     "a Performer that serves, and the step behind it",
+     {{OTHERS, "make", "f", SERVED},
+      {CONTROLLER, "status", "f", STARTED},
+      {CONTROLLER, "performer", "f/m/0", NULL},
+      {OTHERS, "serve", "f/m/0", NULL},
+      {CONTROLLER, "job", "f/a/0", NULL},
+      {OTHERS, "end", "f/a/0", "Complete"},
+      {CONTROLLER, "delete performer", "f/m/0", NULL},
+      {CONTROLLER, "status", "f",
+       ENDED("Succeeded", IS("m", "Succeeded") "," IS("a", "Succeeded"), 2, 0, 2)}}},
+    {"order",
+     "a Job before the Performer that it needs serves",
+     {{OTHERS, "make", "f", SERVED},
+      {CONTROLLER, "status", "f", STARTED},
+      {CONTROLLER, "performer", "f/m/0", NULL},
+      {CONTROLLER, "job", "f/a/0", NULL}}},
+    {"performer",
+     "a second Performer beside the first",
+     {{OTHERS, "make", "f", SERVED},
+      {CONTROLLER, "status", "f", STARTED},
+      {CONTROLLER, "performer", "f/m/0", NULL},
+      {CONTROLLER, "performer", "f/m/1", NULL}}},
+    {"performer",
+     "a Performer of a step that makes Jobs",
+     {{OTHERS, "make", "f", ONE},
+      {CONTROLLER, "status", "f", STARTED},
+      {CONTROLLER, "performer", "f/a/0", NULL}}},
+    {"performer",
+     "a Performer is left when the flow ends",
+     {{OTHERS, "make", "f", SERVED},
+      {CONTROLLER, "status", "f", STARTED},
+      {CONTROLLER, "performer", "f/m/0", NULL},
+      {OTHERS, "serve", "f/m/0", NULL},
+      {CONTROLLER, "job", "f/a/0", NULL},
+      {OTHERS, "end", "f/a/0", "Complete"},
+      {CONTROLLER, "status", "f",
+       ENDED("Succeeded", IS("m", "Succeeded") "," IS("a", "Succeeded"), 2, 0, 2)}}},
+    {"performer",
+     "a step is skipped that has one",
+     {{OTHERS, "make", "f", ALLOW "\"steps\":[" M "," S("a", "") "]"},
+      {CONTROLLER, "status", "f", STARTED},
+      {CONTROLLER, "performer", "f/m/0", NULL},
+      {CONTROLLER, "job", "f/a/0", NULL},
+      {OTHERS, "end", "f/a/0", "Failed"},
+      {CONTROLLER, "status", "f", TOLD(SKIPPED("m", "FlowFailed") "," IS("a", "Failed"))}}},
     {"ttl",
      "a flow that runs is deleted",
      {{OTHERS, "make", "f", ONE},

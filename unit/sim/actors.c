@@ -537,6 +537,7 @@ static void draw_flows(struct sim_actors *actors)
 {
     struct sim_world *world = actors->world;
     actors->manual = draw(world, 200);
+    actors->performers = draw(world, 300);
     actors->job_failure = draw(world, 300);
     actors->job_speed = (unsigned)sim_between(world, 200, 1000);
     actors->user_pause_ns = sim_between(world, 2, 20) * SIM_SEC;

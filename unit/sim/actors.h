@@ -41,6 +41,7 @@ struct sim_actors {
     unsigned meddling;    /* with children */
     unsigned strangers;   /* objects that take the names of ours */
     unsigned manual;      /* steps that wait for a person */
+    unsigned performers;  /* steps that make one */
     unsigned job_failure; /* of pods of Jobs */
     unsigned job_speed;   /* of their ends */
     bool has_flows;       /* users make flows, else Performers */

@@ -1,9 +1,12 @@
-/* Users of flows: they make them in many shapes, suspend, approve, replace, edit and delete them, and lay
- * hands on their Jobs. */
+/* Users of flows: they make them in many shapes, suspend, approve, replace, edit and delete them, change the
+ * ConfigMap that steps read, and lay hands on Jobs and Performers of steps. */
 #include "unit/sim/actors.h"
 #include "unit/sim/tree.h"
 
 enum { PATH_MAX_LEN = 512, STEPS_MAX = 6, NAMES = 12 };
+
+/* A ConfigMap. */
+#define INPUTS "inputs"
 
 static const char *const namespaces[] = {"blue", "green"};
 
@@ -59,38 +62,58 @@ static void put_condition(struct sim_actors *actors, struct buf *out, const char
         buf_printf(out, ",\"when\":\"%s\"", CHOOSE(actors, "always", "never"));
 }
 
-static void put_job(struct sim_actors *actors, struct buf *out)
+/* Pods one after the other or side by side, which end or are started again where they are. */
+static void put_job(struct sim_actors *actors, struct buf *out, bool has_inputs)
 {
+    struct sim_world *world = actors->world;
     const char *image = CHOOSE(actors, "registry.example/app:v1", "registry.example/app:v1",
                                "registry.example/app:v1", "registry.example/app:v2",
                                SIM_FAILING_IMAGE, SIM_FINAL_IMAGE);
+    buf_printf(out, ",\"template\":{\"spec\":{\"backoffLimit\":%d,", (int)sim_between(world, 0, 1));
+    if (sim_chance(world, 200))
+        buf_printf(out, "\"completions\":%d,\"parallelism\":%d,", (int)sim_between(world, 1, 3),
+                   (int)sim_between(world, 1, 2));
     buf_printf(out,
-               ",\"template\":{\"spec\":{\"backoffLimit\":%d,\"template\":{\"spec\":{"
-               "\"restartPolicy\":\"Never\",\"containers\":[{\"name\":\"main\",\"image\":\"%s\","
-               "\"args\":[\"{{parameters.p}}\"],\"env\":[{\"name\":\"TOKEN\",\"value\":\"%s\"}]}]"
-               "}}}}",
-               (int)sim_between(actors->world, 0, 1), image, SIM_CANARY);
+               "\"template\":{\"spec\":{\"restartPolicy\":\"%s\",\"containers\":[{\"name\":"
+               "\"main\",\"image\":\"%s\",\"args\":[\"{{parameters.p}}\"%s],\"env\":[{\"name\":"
+               "\"TOKEN\",\"value\":\"%s\"}]}]}}}}",
+               sim_chance(world, 200) ? "OnFailure" : "Never", image,
+               has_inputs ? ",\"{{parameters.q}}\",\"$(PASSWORD)\"" : "", SIM_CANARY);
 }
 
-static void put_step(struct sim_actors *actors, struct buf *out, const char *prefix, int index)
+static void put_performer(struct sim_actors *actors, struct buf *out)
 {
-    struct sim_world *world = actors->world;
-    bool is_finally = prefix[0] == 'f';
-    bool is_manual = !is_finally && sim_chance(world, actors->manual);
-    buf_printf(out, "%s{\"name\":\"%s%d\"", index ? "," : "", prefix, index);
-    if (index > 0 && sim_chance(world, 300)) {
+    buf_printf(out,
+               ",\"type\":\"Performer\",\"template\":{\"spec\":{\"avsAddress\":\"0x1\",\"image\":"
+               "\"%s\",\"config\":{\"environment\":{\"TOKEN\":\"%s\"}}}}",
+               CHOOSE(actors, "registry.example/app:v1", "registry.example/app:v2", SIM_BAD_IMAGE),
+               SIM_CANARY);
+}
+
+static void put_dependence(struct sim_actors *actors, struct buf *out, const char *prefix,
+                           int index)
+{
+    if (index > 0 && sim_chance(actors->world, 300)) {
         buf_printf(out, ",\"dependencies\":[\"%s%d\"]", prefix, index - 1);
-        if (sim_chance(world, 500))
+        if (sim_chance(actors->world, 500))
             put_condition(actors, out, prefix, index - 1);
-    } else if (put_dependencies(actors, out, prefix, index) == 0 && sim_chance(world, 50)) {
+    } else if (put_dependencies(actors, out, prefix, index) == 0 && sim_chance(actors->world, 50)) {
         put_condition(actors, out, prefix, -1);
     }
-    if (sim_chance(world, 250))
-        buf_put(out, STR(",\"continueOnFailure\":true"));
-    if (is_manual) {
-        buf_put(out, STR(",\"type\":\"Manual\",\"message\":\"go?\"}"));
-        return;
-    }
+}
+
+/* One from a ConfigMap that may not be there, one that only its container sees. */
+static void put_inputs(struct buf *out)
+{
+    buf_put(out, STR(",\"inputs\":{\"parameters\":[{\"name\":\"q\",\"valueFrom\":{"
+                     "\"configMapKeyRef\":{\"name\":\"" INPUTS "\",\"key\":\"q\"}}},{\"name\":"
+                     "\"PASSWORD\",\"valueFrom\":{\"secretKeyRef\":{\"name\":\"s\",\"key\":"
+                     "\"k\"}}}]}"));
+}
+
+static void put_limits(struct sim_actors *actors, struct buf *out)
+{
+    struct sim_world *world = actors->world;
     if (sim_chance(world, 400))
         buf_printf(out,
                    ",\"retryPolicy\":{\"limit\":%d,\"backoff\":{\"type\":\"%s\",\"duration\":"
@@ -99,10 +122,35 @@ static void put_step(struct sim_actors *actors, struct buf *out, const char *pre
                    (int)sim_between(world, 1, 15));
     if (sim_chance(world, 150))
         buf_printf(out, ",\"timeoutSeconds\":%d", (int)sim_between(world, 5, 60));
-    if (sim_chance(world, 300))
-        buf_put(out, STR(",\"outputs\":{\"parameters\":[{\"name\":\"rows\",\"valueFrom\":{"
-                         "\"jsonPath\":\"$.terminationMessage.rows\"}}]}"));
-    put_job(actors, out);
+}
+
+static void put_step(struct sim_actors *actors, struct buf *out, const char *prefix, int index)
+{
+    struct sim_world *world = actors->world;
+    bool is_manual = prefix[0] != 'f' && sim_chance(world, actors->manual);
+    bool is_performer = !is_manual && sim_chance(world, actors->performers);
+    bool has_inputs = !is_manual && !is_performer && sim_chance(world, 150);
+    buf_printf(out, "%s{\"name\":\"%s%d\"", index ? "," : "", prefix, index);
+    put_dependence(actors, out, prefix, index);
+    if (sim_chance(world, 250))
+        buf_put(out, STR(",\"continueOnFailure\":true"));
+    if (is_manual) {
+        buf_put(out, STR(",\"type\":\"Manual\",\"message\":\"go?\"}"));
+        return;
+    }
+    put_limits(actors, out);
+    if (has_inputs)
+        put_inputs(out);
+    if (is_performer) {
+        put_performer(actors, out);
+    } else {
+        if (sim_chance(world, 300))
+            buf_printf(out,
+                       ",\"outputs\":{\"parameters\":[{\"name\":\"rows\",\"valueFrom\":{"
+                       "\"jsonPath\":\"%s\"}}]}",
+                       CHOOSE(actors, "$.terminationMessage.rows", "$.status.succeeded"));
+        put_job(actors, out, has_inputs);
+    }
     buf_put(out, STR("}"));
 }
 
@@ -126,7 +174,8 @@ static void put_policy(struct sim_actors *actors, struct buf *out)
         buf_put(out, STR(",\"suspend\":true"));
     if (sim_chance(world, 300))
         buf_put(out, STR(",\"podFailurePolicy\":{\"rules\":[{\"action\":\"FailJob\","
-                         "\"onExitCodes\":{\"operator\":\"In\",\"values\":[42]}}]}"));
+                         "\"onExitCodes\":{\"operator\":\"In\",\"values\":[42]}},{\"action\":"
+                         "\"Ignore\",\"onExitCodes\":{\"operator\":\"In\",\"values\":[137]}}]}"));
     buf_put(out, STR("},"));
 }
 
@@ -270,6 +319,35 @@ static void meddle(struct sim_actors *actors)
     sim_tracef(actors->world, "stranger makes Job %s: %d", name, status);
 }
 
+/* The Performer of a step goes, or is let be. */
+static void meddle_with_performer(struct sim_actors *actors)
+{
+    const struct sim_object *performer = pick(actors, &kube_performers);
+    if (performer && sim_chance(actors->world, 500))
+        ask_about(actors, "DELETE", performer, "");
+    else if (performer)
+        ask_about(actors, "PATCH", performer, "{\"spec\":{\"version\":\"v2\"}}");
+}
+
+/* It comes, changes, and goes. */
+static void change_inputs(struct sim_actors *actors)
+{
+    const char *namespace = choose(actors, namespaces, 2);
+    char path[PATH_MAX_LEN];
+    const struct sim_object *inputs = sim_store_get(&actors->world->server.store, &kube_config_maps,
+                                                    str_from_cstr(namespace), STR(INPUTS));
+    if (inputs) {
+        ask_about(actors, sim_chance(actors->world, 200) ? "DELETE" : "PATCH", inputs,
+                  "{\"data\":{\"q\":\"changed\"}}");
+        return;
+    }
+    snprintf(path, sizeof(path), "/api/v1/namespaces/%s/configmaps", namespace);
+    int status = sim_ask(actors->world, "POST", str_from_cstr(path),
+                         "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{\"name\":"
+                         "\"" INPUTS "\"},\"data\":{\"q\":\"new\"}}");
+    sim_tracef(actors->world, "user makes %s/" INPUTS ": %d", namespace, status);
+}
+
 /* In the calm: what only people end. */
 static void rest(struct sim_actors *actors)
 {
@@ -291,7 +369,9 @@ void sim_flow_user_act(struct sim_actors *actors)
     if (actors->is_calm)
         rest(actors);
     else if (sim_chance(world, actors->meddling / 4))
-        meddle(actors);
+        (sim_chance(world, 750) ? meddle : meddle_with_performer)(actors);
+    else if (sim_chance(world, 100))
+        change_inputs(actors);
     else if (sim_chance(world, 450))
         make_flow(actors);
     else if (sim_chance(world, 450))

@@ -1,4 +1,4 @@
-/* The Job controller (pkg/controller/job), one pod of a Job at a time, and what a pod of a Job does. */
+/* The Job controller (pkg/controller/job), and what a pod of a Job does. */
 #include "unit/sim/actors.h"
 #include "unit/sim/tree.h"
 
@@ -57,20 +57,60 @@ static int exit_code_of(struct sim_actors *actors, const struct sim_object *pod)
     return codes[random_below(actors->world->random, 4)];
 }
 
-static void end_container(struct sim_actors *actors, const struct sim_object *pod)
+static bool is_restarted(const struct sim_object *pod)
+{
+    return str_eq(kube_text_at(pod->tree, "spec", "restartPolicy", NULL), STR("OnFailure"));
+}
+
+static int64_t restarts_of(const struct sim_object *pod)
+{
+    const struct json *container =
+        json_at(kube_at(pod->tree, "status", "containerStatuses", NULL), 0);
+    return kube_int_at(container, 0, "restartCount", NULL);
+}
+
+static struct str container_of(const struct sim_object *pod)
+{
+    const struct json *container = json_at(kube_at(pod->tree, "spec", "containers", NULL), 0);
+    return kube_text_at(container, "name", NULL);
+}
+
+/* The pod ends with its container. */
+static void end_pod(struct sim_actors *actors, const struct sim_object *pod, int code)
 {
     char status[BODY_MAX], now[CLOCK_TEXT_SIZE];
-    const struct json *container = json_at(kube_at(pod->tree, "spec", "containers", NULL), 0);
-    int code = exit_code_of(actors, pod);
     now_text(actors, now);
     snprintf(status, sizeof(status),
              "{\"phase\":\"%s\",\"containerStatuses\":[{\"name\":\"%" PRIstr
-             "\",\"image\":\"x\",\"imageID\":\"y\",\"ready\":false,\"restartCount\":0,\"state\":{"
-             "\"terminated\":{\"exitCode\":%d,\"reason\":\"%s\",\"finishedAt\":\"%s\","
+             "\",\"image\":\"x\",\"imageID\":\"y\",\"ready\":false,\"restartCount\":%lld,"
+             "\"state\":{\"terminated\":{\"exitCode\":%d,\"reason\":\"%s\",\"finishedAt\":\"%s\","
              "\"message\":\"{\\\"rows\\\": %d}\"}}}]}",
-             code == 0 ? "Succeeded" : "Failed", STR_ARG(kube_text_at(container, "name", NULL)),
-             code, code == 0 ? "Completed" : "Error", now, (int)sim_between(actors->world, 0, 20));
+             code == 0 ? "Succeeded" : "Failed", STR_ARG(container_of(pod)),
+             (long long)restarts_of(pod), code, code == 0 ? "Completed" : "Error", now,
+             (int)sim_between(actors->world, 0, 20));
     write_status(actors, pod, status);
+}
+
+/* The container begins anew where it is. */
+static void restart_container(struct sim_actors *actors, const struct sim_object *pod, int code)
+{
+    char status[BODY_MAX];
+    snprintf(status, sizeof(status),
+             "{\"phase\":\"Running\",\"containerStatuses\":[{\"name\":\"%" PRIstr
+             "\",\"image\":\"x\",\"imageID\":\"y\",\"ready\":false,\"restartCount\":%lld,"
+             "\"state\":{\"running\":{}},\"lastState\":{\"terminated\":{\"exitCode\":%d,"
+             "\"reason\":\"Error\"}}}]}",
+             STR_ARG(container_of(pod)), (long long)restarts_of(pod) + 1, code);
+    write_status(actors, pod, status);
+}
+
+static void end_container(struct sim_actors *actors, const struct sim_object *pod)
+{
+    int code = exit_code_of(actors, pod);
+    if (code != 0 && is_restarted(pod))
+        restart_container(actors, pod, code);
+    else
+        end_pod(actors, pod, code);
 }
 
 void sim_run_pod_of_job(struct sim_actors *actors, const struct sim_object *pod)
@@ -84,16 +124,17 @@ void sim_run_pod_of_job(struct sim_actors *actors, const struct sim_object *pod)
 
 /* ---- Jobs ---- */
 
-static const struct sim_object *pod_of(const struct sim_actors *actors,
-                                       const struct sim_object *job, const char *phase)
+/* Its pods in that phase. */
+static int64_t count_pods(const struct sim_actors *actors, const struct sim_object *job,
+                          const char *phase)
 {
     const struct sim_shelf *pods = shelf(actors, &kube_pods);
+    int64_t count = 0;
     for (size_t i = 0; i < pods->count; i++) {
         const struct sim_object *pod = pods->objects[i];
-        if (str_eq(pod->meta.owner_uid, job->meta.uid) && (!phase || is_phase(pod, phase)))
-            return pod;
+        count += str_eq(pod->meta.owner_uid, job->meta.uid) && is_phase(pod, phase);
     }
-    return NULL;
+    return count;
 }
 
 static void delete_pods(struct sim_actors *actors, const struct sim_object *job)
@@ -206,9 +247,51 @@ static const struct sim_object *uncounted_failure(const struct sim_actors *actor
     return NULL;
 }
 
-static bool has_live_pod(const struct sim_actors *actors, const struct sim_object *job)
+static int64_t live_pods(const struct sim_actors *actors, const struct sim_object *job)
 {
-    return pod_of(actors, job, "Pending") || pod_of(actors, job, "Running");
+    return count_pods(actors, job, "Pending") + count_pods(actors, job, "Running");
+}
+
+static int64_t completions_of(const struct sim_object *job)
+{
+    return kube_int_at(job->tree, 1, "spec", "completions", NULL);
+}
+
+/* A pod whose containers were started again too often. */
+static const struct sim_object *restless_pod(const struct sim_actors *actors,
+                                             const struct sim_object *job)
+{
+    const struct sim_shelf *pods = shelf(actors, &kube_pods);
+    int64_t limit = kube_int_at(job->tree, 6, "spec", "backoffLimit", NULL);
+    for (size_t i = 0; i < pods->count; i++) {
+        const struct sim_object *pod = pods->objects[i];
+        if (str_eq(pod->meta.owner_uid, job->meta.uid) && is_phase(pod, "Running") &&
+            restarts_of(pod) > limit)
+            return pod;
+    }
+    return NULL;
+}
+
+/* It is stopped, and may be gone before anybody has seen its end. */
+static void end_restless(struct sim_actors *actors, const struct sim_object *job,
+                         const struct sim_object *pod)
+{
+    const struct json *status = json_at(kube_at(pod->tree, "status", "containerStatuses", NULL), 0);
+    int64_t code = kube_int_at(status, 1, "lastState", "terminated", "exitCode", NULL);
+    if (sim_chance(actors->world, 500))
+        end_pod(actors, pod, (int)code);
+    delete_pods(actors, job);
+    end_job(actors, job, "Failed", "BackoffLimitExceeded");
+}
+
+/* As many at once as it says, and no more than are missing. */
+static void make_pods(struct sim_actors *actors, const struct sim_object *job)
+{
+    int64_t at_once = kube_int_at(job->tree, 1, "spec", "parallelism", NULL);
+    int64_t missing = completions_of(job) - count_pods(actors, job, "Succeeded");
+    int64_t wanted = at_once < missing ? at_once : missing;
+    for (int64_t live = live_pods(actors, job); live < wanted; live++)
+        make_pod(actors, job);
 }
 
 static bool is_overdue(const struct sim_actors *actors, const struct sim_object *job)
@@ -236,11 +319,11 @@ static void run_job(struct sim_actors *actors, const struct sim_object *job)
 {
     bool is_suspended = kube_bool_at(job->tree, "spec", "suspend", NULL);
     bool has_start = kube_text_at(job->tree, "status", "startTime", NULL).len > 0;
-    const struct sim_object *failure;
+    const struct sim_object *failure, *restless;
     if (is_true(job, "Complete") || is_true(job, "Failed") ||
         str_is_set(job->meta.deletion_timestamp)) {
         delete_pods(actors, job);
-    } else if (pod_of(actors, job, "Succeeded")) {
+    } else if (count_pods(actors, job, "Succeeded") >= completions_of(job)) {
         end_job(actors, job, "Complete", "CompletionsReached");
     } else if (is_suspended) {
         delete_pods(actors, job);
@@ -252,8 +335,10 @@ static void run_job(struct sim_actors *actors, const struct sim_object *job)
         end_job(actors, job, "Failed", "DeadlineExceeded");
     } else if ((failure = uncounted_failure(actors, job))) {
         count_failure(actors, job, failure);
-    } else if (!has_live_pod(actors, job)) {
-        make_pod(actors, job);
+    } else if ((restless = restless_pod(actors, job))) {
+        end_restless(actors, job, restless);
+    } else {
+        make_pods(actors, job);
     }
 }
 

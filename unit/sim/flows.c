@@ -9,8 +9,9 @@
 
 enum {
     STATUS_MAX = 512 * 1024,
-    /* How late a process may know of what users do: the longest delay of a watch and of a list after it. */
-    LATEST_S = 90,
+    /* How late a process may know of what users do: a watch is found dead after 90 s (kube/reflector.c), the next
+     * one may be refused for a while, and its events come late. */
+    LATEST_S = 180,
     /* Three queues take turns, and a new leader begins anew. */
     OVERTAKEN_MAX = 12,
     /* Flows that are let go at the same time may write so in any order. */
@@ -78,6 +79,14 @@ static const struct json *step_at(const struct sim_flow *flow, size_t index)
 static bool is_finally(const struct sim_flow *flow, size_t index)
 {
     return index >= main_count(flow);
+}
+
+/* That resourceTemplates asks for. */
+static size_t resource_count(const struct sim_flow *flow)
+{
+    const struct json *templates = kube_at(spec_of(flow), "resourceTemplates", NULL);
+    return length(json_get(templates, STR("volumeClaimTemplates"))) +
+           length(json_get(templates, STR("configMapTemplates")));
 }
 
 /* SIZE_MAX when it has no such step. */
@@ -255,6 +264,15 @@ static void note_job(struct sim_flow_checker *checker, const struct sim_event *e
     note_state(try, event->after, event->is_deletion);
 }
 
+/* As the controller of Performers tells it. */
+static void note_performer(struct sim_flow_checker *checker, const struct sim_event *event)
+{
+    struct sim_flow *flow = find_flow(checker, event->after->meta.owner_uid);
+    struct sim_flow_step *step = step_of(flow, event->after);
+    if (step && kube_bool_at(event->after->tree, "status", "ready", NULL))
+        step->was_ready = true;
+}
+
 static void note_resource(struct sim_flow_checker *checker, const struct sim_event *event)
 {
     struct sim_flow *flow = find_flow(checker, event->after->meta.owner_uid);
@@ -269,6 +287,8 @@ void sim_flows_note(struct sim_flow_checker *checker, const struct sim_event *ev
         note_flow(checker, event);
     else if (kube == &kube_jobs)
         note_job(checker, event);
+    else if (kube == &kube_performers)
+        note_performer(checker, event);
     else if (kube == &kube_config_maps || kube == &kube_volume_claims)
         note_resource(checker, event);
 }
@@ -297,6 +317,23 @@ static int64_t retry_limit(const struct json *step)
     return json_is(policy, JSON_OBJECT) ? kube_int_at(policy, 3, "limit", NULL) : 0;
 }
 
+/* Failures that a podFailurePolicy ignores are not told apart here: the step may be tried more often. */
+static bool may_ignore(const struct sim_flow *flow, size_t index)
+{
+    struct str restarts = kube_text_at(step_at(flow, index), "template", "spec", "template", "spec",
+                                       "restartPolicy", NULL);
+    return kube_at(policy_of(flow), "podFailurePolicy", NULL) && str_eq(restarts, STR("OnFailure"));
+}
+
+static bool may_ignore_any(const struct sim_flow *flow)
+{
+    for (size_t i = 0; i < step_count(flow); i++) {
+        if (may_ignore(flow, i))
+            return true;
+    }
+    return false;
+}
+
 /* All steps together, and those that are sure to come, with `planned`. */
 static int64_t all_retries(const struct sim_flow *flow, size_t but, bool planned)
 {
@@ -304,7 +341,7 @@ static int64_t all_retries(const struct sim_flow *flow, size_t but, bool planned
     for (size_t i = 0; i < step_count(flow); i++) {
         const struct sim_try *last = last_try(&flow->steps[i]);
         bool has_failed = last && (last->state == SIM_TRY_FAILED || last->state == SIM_TRY_GONE);
-        all += retries_of(&flow->steps[i]);
+        all += may_ignore(flow, i) ? 0 : retries_of(&flow->steps[i]);
         all += planned && i != but && has_failed && !is_step_end(told_phase(flow, i));
     }
     return all;
@@ -331,22 +368,41 @@ static struct str name_of(enum truth truth)
     return truth == SUCCEEDED ? STR("Succeeded") : truth == FAILED ? STR("Failed") : STR("Skipped");
 }
 
-/* The conditions that the simulated users write: "", "always", "never", "steps.X.phase == 'P'". */
+/* The conditions that the simulated users write: "", "always", "never", "steps.X.phase == 'P'", of which the
+ * last is about X. */
+static bool is_about_phase(const struct json *step, struct str *name, struct str *phase)
+{
+    struct str when = kube_text_at(step, "when", NULL), rest;
+    if (!str_starts_with(when, STR("steps.")))
+        return false;
+    str_cut(str_sub(when, 6, when.len), '.', name, &rest);
+    str_cut(rest, '\'', &rest, phase);
+    str_cut(*phase, '\'', phase, &rest);
+    return true;
+}
+
+static bool is_never(const struct json *step)
+{
+    return str_eq(kube_text_at(step, "when", NULL), STR("never"));
+}
+
 static bool does_hold(const struct sim_flow *flow, const struct json *step)
 {
-    struct str when = kube_text_at(step, "when", NULL), name, rest, phase;
-    if (when.len == 0 || str_eq(when, STR("always")))
-        return true;
-    if (str_eq(when, STR("never")))
-        return false;
-    sim_require(str_starts_with(when, STR("steps.")));
-    str_cut(str_sub(when, 6, when.len), '.', &name, &rest);
-    str_cut(rest, '\'', &name, &phase);
-    str_cut(phase, '\'', &phase, &rest);
-    str_cut(str_sub(when, 6, when.len), '.', &name, &rest);
+    struct str name, phase;
+    if (!is_about_phase(step, &name, &phase))
+        return !is_never(step);
     size_t other = find_step(flow, name);
     sim_require(other != SIZE_MAX);
     return str_eq(name_of(truth_of(flow, other)), phase);
+}
+
+/* How a Performer has ended is for the flow's controller to say, and it has not said so yet. */
+static bool is_unclear(const struct sim_flow *flow, const struct json *step)
+{
+    struct str name, phase;
+    size_t other = is_about_phase(step, &name, &phase) ? find_step(flow, name) : SIZE_MAX;
+    return other != SIZE_MAX && step_is(step_at(flow, other), STR("Performer")) &&
+           !is_step_end(told_phase(flow, other));
 }
 
 /* Of the steps that it depends on: UNSETTLED, SKIPPED_BY_FAILURE, or SUCCEEDED when it may begin. */
@@ -372,6 +428,18 @@ static struct str decision(const struct sim_flow *flow, const struct json *step)
     return kube_map_get(flow->last->meta.annotations, str_from_cstr(key));
 }
 
+/* What has become of it is told later than what follows from it is begun. When it may have failed in a way that
+ * cannot be seen here, those behind it may begin that do not mind. */
+static enum truth untold(const struct sim_flow *flow, size_t index)
+{
+    const struct json *step = step_at(flow, index);
+    bool may_fail =
+        step_is(step, STR("Performer")) || json_get(step, STR("inputs")) || may_ignore_any(flow);
+    if (flow->steps[index].was_ready)
+        return SUCCEEDED;
+    return may_fail && kube_bool_at(step, "continueOnFailure", NULL) ? FAILED : UNSETTLED;
+}
+
 static enum truth truth_without_job(const struct sim_flow *flow, size_t index)
 {
     const struct json *step = step_at(flow, index);
@@ -388,7 +456,7 @@ static enum truth truth_without_job(const struct sim_flow *flow, size_t index)
     /* The server has refused its Job; or it is a Performer, which is judged by what is told. */
     return str_eq(told, STR("Failed"))      ? FAILED
            : str_eq(told, STR("Succeeded")) ? SUCCEEDED
-                                            : UNSETTLED;
+                                            : untold(flow, index);
 }
 
 static enum truth truth_of(const struct sim_flow *flow, size_t index)
@@ -402,8 +470,8 @@ static enum truth truth_of(const struct sim_flow *flow, size_t index)
         return is_told_failed ? FAILED : SUCCEEDED; /* an output may be wrong */
     if (last->state == SIM_TRY_OPEN)
         return UNSETTLED;
-    return is_told_failed || last->is_final || are_retries_used_up(flow, index, true) ? FAILED
-                                                                                      : UNSETTLED;
+    bool has_failed = is_told_failed || last->is_final || are_retries_used_up(flow, index, true);
+    return has_failed ? FAILED : untold(flow, index);
 }
 
 /* ---- A Job is made ---- */
@@ -422,7 +490,7 @@ static void judge_order(const struct sim_flow_checker *checker, const struct sim
             VIOLATION(checker, "order", job, "of finally, created while the step %" PRIstr " runs",
                       STR_ARG(kube_text_at(step_at(flow, i), "name", NULL)));
     }
-    if (!does_hold(flow, step_at(flow, index)))
+    if (!does_hold(flow, step_at(flow, index)) && !is_unclear(flow, step_at(flow, index)))
         VIOLATION(checker, "condition", job, "created although its step's condition is false");
 }
 
@@ -449,9 +517,28 @@ static void judge_once(const struct sim_flow_checker *checker, const struct sim_
     if (!same && attempt != (last ? last->attempt + 1 : 0))
         VIOLATION(checker, "job once", job, "attempt %lld does not follow", (long long)attempt);
     bool is_final = last && last->is_final && !last->is_removed;
-    if (!same && last && (is_final || are_retries_used_up(flow, index, false)))
+    bool are_used_up = !may_ignore(flow, index) && are_retries_used_up(flow, index, false);
+    if (!same && last && (is_final || are_used_up))
         VIOLATION(checker, "retries", job, "attempt %lld is more than there may be",
                   (long long)attempt);
+}
+
+/* The Performer of a step that is there to stay; not `but`. */
+static const struct sim_object *performer_of(const struct sim_flow_checker *checker,
+                                             const struct sim_flow *flow, size_t index,
+                                             const struct sim_object *but)
+{
+    const struct sim_shelf *all = sim_store_shelf(&checker->world->server.store, &kube_performers);
+    struct str step = kube_text_at(step_at(flow, index), "name", NULL);
+    for (size_t i = 0; i < all->count; i++) {
+        const struct sim_object *performer = all->objects[i];
+        if (str_eq(performer->meta.owner_uid, flow->last->meta.uid) &&
+            str_eq(kube_map_get(performer->meta.labels, LABEL_STEP), step) &&
+            !str_is_set(performer->meta.deletion_timestamp) &&
+            (!but || !str_eq(but->meta.uid, performer->meta.uid)))
+            return performer;
+    }
+    return NULL;
 }
 
 static void judge_parallelism(const struct sim_flow_checker *checker, const struct sim_flow *flow,
@@ -464,6 +551,9 @@ static void judge_parallelism(const struct sim_flow_checker *checker, const stru
         bool is_stopped = last && last->is_suspended &&
                           (is_finally(flow, index) || is_step_end(told_phase(flow, i)));
         running += last && last->state == SIM_TRY_OPEN && !is_stopped;
+        const struct sim_object *performer = performer_of(checker, flow, i, job);
+        running += performer && !flow->steps[i].was_ready && !is_step_end(told_phase(flow, i)) &&
+                   !str_eq(phase_of(performer->tree), STR("Failed"));
     }
     if (flow->parallelism > 0 && running >= flow->parallelism)
         VIOLATION(checker, "parallelism", job, "created while %lld of %lld run", (long long)running,
@@ -484,28 +574,62 @@ static void judge_moment(const struct sim_flow_checker *checker, const struct si
                          size_t index, const struct sim_object *job)
 {
     int64_t now_ns = checker->world->now_ns;
-    const struct json *templates = kube_at(spec_of(flow), "resourceTemplates", NULL);
-    size_t resources = length(json_get(templates, STR("volumeClaimTemplates"))) +
-                       length(json_get(templates, STR("configMapTemplates")));
     if (!has_started(flow->last->tree))
         VIOLATION(checker, "start", job, "created before its flow has started");
     if (is_end(phase_of(flow->last->tree)))
         VIOLATION(checker, "start", job, "created after the end of its flow");
-    if (flow->resources < resources && !is_finally(flow, index))
+    if (flow->resources < resource_count(flow) && !is_finally(flow, index))
         VIOLATION(checker, "resources", job, "created before the resources of its flow");
     if (flow->suspended_ns != INT64_MAX && now_ns - flow->suspended_ns > LATEST_S * SIM_SEC)
         VIOLATION(checker, "suspend", job, "created while its flow is suspended");
 }
 
+static void judge_value(const struct sim_flow_checker *checker, const struct sim_object *child)
+{
+    static const char placeholder[] = "{{parameters.";
+    if (memmem(child->text.ptr, child->text.len, placeholder, sizeof(placeholder) - 1))
+        VIOLATION(checker, "value", child, "is made with a placeholder in it");
+}
+
+/* What is the same for Jobs and Performers of steps; the step. */
+static size_t judge_new_child(struct sim_flow_checker *checker, const struct sim_flow *flow,
+                              const struct sim_object *child)
+{
+    size_t index = flow ? find_step(flow, kube_map_get(child->meta.labels, LABEL_STEP)) : SIZE_MAX;
+    if (index == SIZE_MAX || attempt_of(child) < 0)
+        VIOLATION(checker, "job owner", child, "is of no step of a flow");
+    if (flow->gone_ns != INT64_MAX && checker->world->now_ns - flow->gone_ns > LATEST_S * SIM_SEC)
+        VIOLATION(checker, "job owner", child, "created for a flow that is long gone");
+    judge_moment(checker, flow, index, child);
+    judge_value(checker, child);
+    return index;
+}
+
+static void judge_new_performer(struct sim_flow_checker *checker,
+                                const struct sim_object *performer)
+{
+    const struct sim_flow *flow = find_flow(checker, performer->meta.owner_uid);
+    size_t index = judge_new_child(checker, flow, performer);
+    if (!step_is(step_at(flow, index), STR("Performer")))
+        VIOLATION(checker, "performer", performer, "is of a step of another type");
+    if (performer_of(checker, flow, index, performer))
+        VIOLATION(checker, "performer", performer, "created beside another one of its step");
+    if (is_step_end(told_phase(flow, index)))
+        VIOLATION(checker, "performer", performer,
+                  "created although its step has ended, as the status says");
+    if (attempt_of(performer) > retry_limit(step_at(flow, index)))
+        VIOLATION(checker, "retries", performer, "attempt %lld is more than there may be",
+                  (long long)attempt_of(performer));
+    judge_order(checker, flow, index, performer);
+    judge_parallelism(checker, flow, index, performer);
+    if (!is_finally(flow, index))
+        judge_failure(checker, flow, performer);
+}
+
 static void judge_new_job(struct sim_flow_checker *checker, const struct sim_object *job)
 {
-    struct sim_flow *flow = find_flow(checker, job->meta.owner_uid);
-    size_t index = flow ? find_step(flow, kube_map_get(job->meta.labels, LABEL_STEP)) : SIZE_MAX;
-    if (index == SIZE_MAX || attempt_of(job) < 0)
-        VIOLATION(checker, "job owner", job, "is of no step of a flow");
-    if (flow->gone_ns != INT64_MAX && checker->world->now_ns - flow->gone_ns > LATEST_S * SIM_SEC)
-        VIOLATION(checker, "job owner", job, "created for a flow that is long gone");
-    judge_moment(checker, flow, index, job);
+    const struct sim_flow *flow = find_flow(checker, job->meta.owner_uid);
+    size_t index = judge_new_child(checker, flow, job);
     judge_once(checker, flow, index, job);
     judge_order(checker, flow, index, job);
     judge_parallelism(checker, flow, index, job);
@@ -589,6 +713,92 @@ static void judge_start(struct sim_flow_checker *checker, const struct sim_objec
 
 /* ---- A status ---- */
 
+static bool is_told(const struct json *status, const struct json *step, const char *key,
+                    struct str value)
+{
+    const struct json *told = status_of_step(status, kube_text_at(step, "name", NULL));
+    return str_eq(kube_text_at(told, key, NULL), value);
+}
+
+static bool is_told_hard(const struct json *status, const struct json *step)
+{
+    return is_told(status, step, "phase", STR("Failed")) &&
+           !kube_bool_at(step, "continueOnFailure", NULL);
+}
+
+/* One that it depends on has failed, or was skipped for such a reason. */
+static bool has_failed_dependency(const struct sim_flow *flow, const struct json *status,
+                                  const struct json *step)
+{
+    JSON_EACH (dependency, json_get(step, STR("dependencies"))) {
+        size_t other = find_step(flow, json_str(dependency));
+        if (is_told_hard(status, step_at(flow, other)) ||
+            is_told(status, step_at(flow, other), "reason", STR("DependencyFailed")))
+            return true;
+    }
+    return false;
+}
+
+static bool has_hard_failure(const struct sim_flow *flow, const struct json *status)
+{
+    for (size_t i = 0; i < main_count(flow); i++) {
+        if (is_told_hard(status, step_at(flow, i)))
+            return true;
+    }
+    return false;
+}
+
+/* By what is told of the step that its condition is about. */
+static bool is_told_false(const struct sim_flow *flow, const struct json *status,
+                          const struct json *step)
+{
+    struct str name, phase;
+    if (!is_about_phase(step, &name, &phase))
+        return is_never(step);
+    return !is_told(status, step_at(flow, find_step(flow, name)), "phase", phase);
+}
+
+/* Why it may have been stopped before its time; what the clock says is not judged, because it jumps. */
+static bool may_stop(const struct sim_flow_checker *checker, const struct sim_flow *flow,
+                     struct str reason)
+{
+    if (str_eq(reason, STR("DeadlineExceeded")))
+        return kube_int_at(policy_of(flow), 0, "activeDeadlineSeconds", NULL) > 0;
+    for (size_t i = 0; i < checker->count && str_eq(reason, STR("Replaced")); i++) {
+        const struct sim_flow *other = &checker->flows[i];
+        struct str policy = kube_text_at(policy_of(other), "concurrencyPolicy", NULL);
+        if (other != flow && str_eq(policy, STR("Replace")) &&
+            str_eq(other->last->meta.namespace, flow->last->meta.namespace) &&
+            str_eq(group_of(other->last), group_of(flow->last)))
+            return true;
+    }
+    return false;
+}
+
+static void judge_skipped(const struct sim_flow_checker *checker, const struct sim_flow *flow,
+                          const struct sim_object *after, size_t index)
+{
+    const struct json *status = kube_at(after->tree, "status", NULL);
+    const struct json *step = step_at(flow, index);
+    struct str name = kube_text_at(step, "name", NULL);
+    struct str reason = kube_text_at(status_of_step(status, name), "reason", NULL);
+    bool is_right = may_stop(checker, flow, reason);
+    if (str_eq(reason, STR("DependencyFailed")))
+        is_right = has_failed_dependency(flow, status, step);
+    else if (str_eq(reason, STR("ConditionFalse")))
+        is_right = is_told_false(flow, status, step);
+    else if (str_eq(reason, STR("FlowFailed")))
+        is_right = has_hard_failure(flow, status) || flow->resources < resource_count(flow);
+    if (!is_right)
+        VIOLATION(checker, "skipped", after,
+                  "the step %" PRIstr " is said to be skipped for the reason \"%" PRIstr
+                  "\", and that is not so",
+                  STR_ARG(name), STR_ARG(reason));
+    if (performer_of(checker, flow, index, NULL))
+        VIOLATION(checker, "performer", after,
+                  "the step %" PRIstr " is said to be skipped, and has a Performer", STR_ARG(name));
+}
+
 static void judge_step_status(const struct sim_flow_checker *checker, const struct sim_flow *flow,
                               const struct sim_object *after, size_t index)
 {
@@ -601,6 +811,8 @@ static void judge_step_status(const struct sim_flow_checker *checker, const stru
         VIOLATION(checker, "status", after,
                   "the step %" PRIstr " goes from %" PRIstr " to %" PRIstr, STR_ARG(name),
                   STR_ARG(before), STR_ARG(phase));
+    if (str_eq(phase, STR("Skipped")) && !str_eq(before, phase))
+        judge_skipped(checker, flow, after, index);
     if (!step_is(step_at(flow, index), STR("Job")))
         return;
     if (str_eq(phase, STR("Succeeded")) && (!last || last->state != SIM_TRY_COMPLETE))
@@ -613,7 +825,8 @@ static void judge_step_status(const struct sim_flow_checker *checker, const stru
                   "the step %" PRIstr " is said to be skipped, and has had "
                   "a Job",
                   STR_ARG(name));
-    if (kube_int_at(now, 0, "retryCount", NULL) > retry_limit(step_at(flow, index)))
+    if (kube_int_at(now, 0, "retryCount", NULL) > retry_limit(step_at(flow, index)) &&
+        !may_ignore(flow, index))
         VIOLATION(checker, "retries", after, "the step %" PRIstr " was tried again %lld times",
                   STR_ARG(name), (long long)kube_int_at(now, 0, "retryCount", NULL));
 }
@@ -658,9 +871,16 @@ static void judge_end(const struct sim_flow_checker *checker, const struct sim_f
         if (last && last->state == SIM_TRY_OPEN && !last->is_suspended)
             VIOLATION(checker, "status", after, "has ended while the step %" PRIstr " runs",
                       STR_ARG(kube_text_at(step, "name", NULL)));
+        if (performer_of(checker, flow, i, NULL))
+            VIOLATION(checker, "performer", after,
+                      "has ended while the Performer of the step %" PRIstr " is there",
+                      STR_ARG(kube_text_at(step, "name", NULL)));
     }
+    struct str reason = kube_text_at(kube_condition(after->tree, "Failed"), "reason", NULL);
     if (has_succeeded && is_bad)
         VIOLATION(checker, "status", after, "has succeeded with a step that has failed");
+    if (str_eq(reason, STR("StepFailed")) && !is_bad)
+        VIOLATION(checker, "status", after, "has failed for a step, and none has failed");
     if (kube_text_at(status, "completionTime", NULL).len == 0)
         VIOLATION(checker, "status", after, "has ended without a completionTime");
 }
@@ -754,12 +974,13 @@ static void judge_child(struct sim_flow_checker *checker, const struct sim_event
     if (!find_flow(checker, judged->meta.owner_uid))
         VIOLATION(checker, "foreign", judged, "is no child of a flow, but %s",
                   event->before ? "was changed" : "was created");
-    if (judged->resource->kube != &kube_jobs)
-        return;
-    if (event->before)
+    bool is_job = judged->resource->kube == &kube_jobs;
+    if (is_job && event->before)
         judge_old_job(checker, event);
-    else if (!may_be_two_leaders)
+    else if (is_job && !may_be_two_leaders)
         judge_new_job(checker, event->after);
+    else if (judged->resource->kube == &kube_performers && !may_be_two_leaders)
+        judge_new_performer(checker, event->after);
 }
 
 void sim_flows_judge(struct sim_flow_checker *checker, const struct sim_event *event,

@@ -9,6 +9,9 @@
  *                    tries are numbered one after the other
  *   order            a step's Job is made when its dependencies are settled, one of finally when all steps are
  *   condition        … and when its condition holds
+ *   performer        a step has one Performer at a time, made when its Job would be, and gone with the flow's end
+ *   value            what is made has no placeholder left in it
+ *   skipped          a step is skipped for the reason that is told, and no other
  *   failure          no step is begun after one has failed for good, but those of finally
  *   retries          no step, and no flow, is tried more often than it says
  *   parallelism      no more steps run at once than it says
@@ -50,7 +53,7 @@ struct sim_try {
 struct sim_flow_step {
     struct sim_try tries[SIM_TRIES_MAX];
     unsigned count;
-    bool was_made; /* a Performer was */
+    bool was_ready; /* a Performer of it was */
 };
 
 struct sim_flow {
