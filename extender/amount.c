@@ -86,6 +86,14 @@ int64_t mig_amount(const struct mig_list *list, const char *name)
     return 0;
 }
 
+bool mig_same(const struct mig_list *a, const struct mig_list *b)
+{
+    bool is_same = a->count == b->count;
+    for (unsigned i = 0; is_same && i < a->count; i++)
+        is_same = mig_amount(b, a->profiles[i].name) == a->profiles[i].amount;
+    return is_same;
+}
+
 void mig_add(struct mig_list *list, const char *name, int64_t amount)
 {
     unsigned i = 0;

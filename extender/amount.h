@@ -52,6 +52,7 @@ void amounts_max(struct amounts *to, const struct amounts *other);
 
 /* 0 for what is not there. */
 int64_t mig_amount(const struct mig_list *list, const char *name);
+bool mig_same(const struct mig_list *a, const struct mig_list *b);
 /* Negative amounts take away; one profile too many is passed over. */
 void mig_add(struct mig_list *list, const char *name, int64_t amount);
 

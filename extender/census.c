@@ -163,6 +163,11 @@ static int on_node(void *ctx, const struct json *object, const struct kube_meta 
     const struct mem *mem = census->config.mem;
     struct slot *slot = make_slot(census, meta->name);
     struct node_facts *facts = node_facts_new(mem, object, meta, census->config.catalog);
+    if (slot && facts && slot->facts && node_facts_same(slot->facts, facts)) {
+        slot->is_listed = true;
+        node_facts_free(mem, facts);
+        return 0;
+    }
     if (!slot || !facts || !reserve_retired(census, 2) || !own_node(census, slot)) {
         node_facts_free(mem, facts);
         return -1;
@@ -484,7 +489,7 @@ static struct node_index *new_index(struct census *census, const struct snapshot
     size_t slots = FIRST_BUCKETS;
     while (slots < 2 * snapshot->count)
         slots *= 2;
-    size_t size = sizeof(struct node_index) + slots * sizeof(uint32_t);
+    size_t size = sizeof(struct node_index) + slots * sizeof(uint64_t);
     struct node_index *index = mem_alloc(census->config.mem, size);
     if (!index)
         return NULL;
@@ -495,10 +500,11 @@ static struct node_index *new_index(struct census *census, const struct snapshot
     for (size_t n = 0; n < snapshot->count; n++) {
         const struct snapshot_node *node = snapshot->nodes[n];
         assert(node && node->node.facts);
-        size_t i = hash_text(&index->seed, node->node.facts->name) & (slots - 1);
+        uint64_t hash = hash_text(&index->seed, node->node.facts->name);
+        size_t i = hash & (slots - 1);
         while (index->slots[i] != 0)
             i = (i + 1) & (slots - 1);
-        index->slots[i] = (uint32_t)(n + 1);
+        index->slots[i] = node_index_slot(hash, n);
     }
     return index;
 }
@@ -611,18 +617,10 @@ static void add_to_audit(struct census *census, struct str name, const struct po
         node_load_add(slot->audit, load);
 }
 
-static bool same_mig(const struct mig_list *a, const struct mig_list *b)
-{
-    bool is_same = a->count == b->count;
-    for (unsigned i = 0; is_same && i < a->count; i++)
-        is_same = mig_amount(b, a->profiles[i].name) == a->profiles[i].amount;
-    return is_same;
-}
-
 static bool same_load(const struct node_load *a, const struct node_load *b)
 {
     return memcmp(&a->amounts, &b->amounts, sizeof(a->amounts)) == 0 && a->jobs == b->jobs &&
-           a->stray == b->stray && same_mig(&a->mig, &b->mig) &&
+           a->stray == b->stray && mig_same(&a->mig, &b->mig) &&
            memcmp(a->device_milli, b->device_milli, sizeof(a->device_milli)) == 0;
 }
 

@@ -126,6 +126,19 @@ void node_facts_free(const struct mem *mem, struct node_facts *facts)
         mem_free(mem, facts, facts->size);
 }
 
+bool node_facts_same(const struct node_facts *a, const struct node_facts *b)
+{
+    return str_eq(a->name, b->name) && str_eq(a->product, b->product) &&
+           a->gpu_mode == b->gpu_mode && a->is_ready == b->is_ready &&
+           a->is_cordoned == b->is_cordoned && a->allows_urgent == b->allows_urgent &&
+           a->is_confidential == b->is_confidential && a->is_attested == b->is_attested &&
+           a->device_count == b->device_count && a->cuda == b->cuda &&
+           a->gpu_memory_mib == b->gpu_memory_mib && a->max_jobs == b->max_jobs &&
+           a->tees == b->tees && a->counted == b->counted &&
+           memcmp(&a->capacity, &b->capacity, sizeof(a->capacity)) == 0 &&
+           mig_same(&a->mig, &b->mig);
+}
+
 /* ---- What is taken ---- */
 
 /* Whole GPUs have each of their devices alone; a share is the same part of its one device. */
@@ -142,8 +155,12 @@ static void change_devices(struct node_load *load, const struct pod_load *pod, i
         return;
     if (pod->devices == 0)
         load->stray += sign * milli;
-    for (uint64_t devices = pod->devices; devices != 0; devices &= devices - 1)
-        load->device_milli[__builtin_ctzll(devices)] += sign * milli_of_each(pod);
+    for (uint64_t devices = pod->devices; devices != 0; devices &= devices - 1) {
+        unsigned i = (unsigned)__builtin_ctzll(devices);
+        load->device_milli[i] += sign * milli_of_each(pod);
+        load->devices &= ~(UINT64_C(1) << i);
+        load->devices |= (uint64_t)(load->device_milli[i] != 0) << i;
+    }
 }
 
 static void change(struct node_load *load, const struct pod_load *pod, int32_t sign)
@@ -179,10 +196,9 @@ unsigned node_devices_free(const struct node *node)
 
 bool node_has_stray(const struct node *node)
 {
-    bool is_beyond = false;
-    for (unsigned i = node->facts->device_count; i < NODE_DEVICES_MAX; i++)
-        is_beyond = is_beyond || node->load.device_milli[i] != 0;
-    return is_beyond || node->load.stray > 0;
+    unsigned count = node->facts->device_count;
+    uint64_t beyond = count < NODE_DEVICES_MAX ? node->load.devices >> count : 0;
+    return beyond != 0 || node->load.stray > 0;
 }
 
 static uint64_t choose_shared(const struct node *node, int64_t milli, bool spread)

@@ -46,6 +46,8 @@ struct node_facts {
 struct node_facts *node_facts_new(const struct mem *mem, const struct json *object,
                                   const struct kube_meta *meta, const struct catalog *catalog);
 void node_facts_free(const struct mem *mem, struct node_facts *facts);
+/* Most changes of a node are of other things: images, times of conditions. */
+bool node_facts_same(const struct node_facts *a, const struct node_facts *b);
 
 /* What one bound pod takes. */
 struct pod_load {
@@ -57,11 +59,12 @@ struct pod_load {
 
 /* What all of them take. */
 struct node_load {
-    struct amounts amounts; /* of RESOURCE_INDEX_PODS: how many they are */
-    struct mig_list mig;
-    int64_t jobs;  /* pods of ours */
-    int64_t stray; /* thousandths of GPUs of pods that say of no device that it is theirs */
+    int64_t jobs;     /* pods of ours */
+    int64_t stray;    /* thousandths of GPUs of pods that say of no device that it is theirs */
+    uint64_t devices; /* bit i: something is taken of device i */
     int32_t device_milli[NODE_DEVICES_MAX]; /* taken */
+    struct amounts amounts;                 /* of RESOURCE_INDEX_PODS: how many they are */
+    struct mig_list mig;
 };
 
 void node_load_add(struct node_load *load, const struct pod_load *pod);

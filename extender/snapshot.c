@@ -1,19 +1,82 @@
 /* Reading snapshots, and letting go of them. */
 #include "extender/snapshot.h"
 
+/* The slot of a name with that hash, from `at` on; that of no name when there is none. */
+static size_t likely_slot(const struct node_index *index, uint64_t hash, size_t at)
+{
+    size_t mask = index->slot_count - 1, i = at & mask;
+    while (index->slots[i] != 0 && index->slots[i] >> 32 != hash >> 32)
+        i = (i + 1) & mask;
+    return i;
+}
+
+static const struct snapshot_node *node_at(const struct snapshot *snapshot, size_t slot)
+{
+    uint32_t place = (uint32_t)snapshot->index->slots[slot];
+    return place ? snapshot->nodes[place - 1] : NULL;
+}
+
+static const struct snapshot_node *find(const struct snapshot *snapshot, struct str name,
+                                        uint64_t hash)
+{
+    const struct node_index *index = snapshot->index;
+    size_t slot = likely_slot(index, hash, hash);
+    const struct snapshot_node *node;
+    while ((node = node_at(snapshot, slot)) != NULL && !str_eq(node->node.facts->name, name))
+        slot = likely_slot(index, hash, slot + 1);
+    return node;
+}
+
 const struct snapshot_node *snapshot_find(const struct snapshot *snapshot, struct str name)
 {
     const struct node_index *index = snapshot->index;
-    if (!index)
-        return NULL;
-    size_t mask = index->slot_count - 1;
-    for (size_t i = hash_text(&index->seed, name) & mask; index->slots[i] != 0;
-         i = (i + 1) & mask) {
-        const struct snapshot_node *node = snapshot->nodes[index->slots[i] - 1];
-        if (str_eq(node->node.facts->name, name))
-            return node;
+    return index ? find(snapshot, name, hash_text(&index->seed, name)) : NULL;
+}
+
+static void prefetch(const void *at, size_t size)
+{
+    enum { LINE = 64 };
+    for (size_t i = 0; i < size; i += LINE)
+        __builtin_prefetch((const char *)at + i);
+}
+
+/* Each step needs what the one before has fetched. */
+static void fetch(const struct snapshot *snapshot, const uint64_t *hashes, size_t count)
+{
+    const struct snapshot_node *likely[SNAPSHOT_FIND_MAX];
+    size_t found = 0;
+    for (size_t i = 0; i < count; i++) {
+        likely[found] = node_at(snapshot, likely_slot(snapshot->index, hashes[i], hashes[i]));
+        found += likely[found] != NULL;
     }
-    return NULL;
+    for (size_t i = 0; i < found; i++)
+        prefetch(likely[i], offsetof(struct snapshot_node, node.load.device_milli[16]));
+    for (size_t i = 0; i < found; i++) {
+        prefetch(likely[i]->node.facts, offsetof(struct node_facts, capacity));
+        prefetch(likely[i]->pulse, 1);
+    }
+    for (size_t i = 0; i < found; i++)
+        prefetch(likely[i]->node.facts->name.ptr, 1);
+}
+
+void snapshot_find_all(const struct snapshot *snapshot, const struct str *names, size_t stride,
+                       size_t count, const struct snapshot_node *ret[SNAPSHOT_FIND_MAX])
+{
+    const struct node_index *index = snapshot->index;
+    const char *name = (const char *)names;
+    uint64_t hashes[SNAPSHOT_FIND_MAX];
+    for (size_t i = 0; i < count; i++) {
+        ret[i] = NULL;
+        if (!index)
+            continue;
+        hashes[i] = hash_text(&index->seed, *(const struct str *)(name + i * stride));
+        prefetch(&index->slots[hashes[i] & (index->slot_count - 1)], 1);
+    }
+    if (!index)
+        return;
+    fetch(snapshot, hashes, count);
+    for (size_t i = 0; i < count; i++)
+        ret[i] = find(snapshot, *(const struct str *)(name + i * stride), hashes[i]);
 }
 
 const struct node *snapshot_node_for(const struct snapshot *snapshot,

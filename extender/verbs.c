@@ -168,6 +168,15 @@ static int read_question(struct verbs *verbs, const struct http_request *request
     return 0;
 }
 
+/* The nodes of the question from that one on; how many they are. */
+static size_t find_some(const struct question *q, size_t start,
+                        const struct snapshot_node *ret[SNAPSHOT_FIND_MAX])
+{
+    size_t count = q->count - start < SNAPSHOT_FIND_MAX ? q->count - start : SNAPSHOT_FIND_MAX;
+    snapshot_find_all(q->snapshot, &q->nodes[start].name, sizeof(q->nodes[0]), count, ret);
+    return count;
+}
+
 static void send_json(const struct http_request *request, struct http_response *response,
                       const struct buf *buf)
 {
@@ -206,6 +215,17 @@ static uint64_t snapshot_to_note(const struct question *q)
     return is_first ? 0 : q->snapshot->number;
 }
 
+static void judge_all(const struct question *q, int64_t now_ns, uint8_t *verdicts)
+{
+    const struct snapshot_node *found[SNAPSHOT_FIND_MAX];
+    for (size_t start = 0; start < q->count; start += SNAPSHOT_FIND_MAX) {
+        size_t count = find_some(q, start, found);
+        for (size_t i = 0; i < count; i++)
+            verdicts[start + i] =
+                (uint8_t)(found[i] ? judge(q, found[i], now_ns) : VERDICT_UNKNOWN_NODE);
+    }
+}
+
 static int filter(struct verbs *verbs, const struct http_request *request, struct buf *buf,
                   struct err *err)
 {
@@ -215,11 +235,7 @@ static int filter(struct verbs *verbs, const struct http_request *request, struc
     if (result == 0 && !verdicts)
         result = err_no_memory(err, "filtering");
     if (result == 0 && verdicts && q.snapshot) {
-        int64_t now_ns = clock_now_ns(verbs->clock);
-        for (size_t i = 0; i < q.count; i++) {
-            const struct snapshot_node *at = snapshot_find(q.snapshot, q.nodes[i].name);
-            verdicts[i] = (uint8_t)(at ? judge(&q, at, now_ns) : VERDICT_UNKNOWN_NODE);
-        }
+        judge_all(&q, clock_now_ns(verbs->clock), verdicts);
         count_verdicts(verbs, verdicts, q.count);
         if (decisions_filtered(verbs->decisions, &q.pod, q.nodes, verdicts, q.count,
                                snapshot_to_note(&q)))
@@ -274,6 +290,21 @@ static void remember_best(struct verbs *verbs, const struct question *q,
         decisions_scored(verbs->decisions, &q->pod, q->nodes[best].name, candidates[best].score);
 }
 
+static void find_candidates(const struct question *q, int64_t now_ns,
+                            struct score_candidate *candidates)
+{
+    const struct snapshot_node *found[SNAPSHOT_FIND_MAX];
+    for (size_t start = 0; start < q->count; start += SNAPSHOT_FIND_MAX) {
+        size_t count = find_some(q, start, found);
+        for (size_t i = 0; i < count; i++) {
+            if (found[i])
+                candidates[start + i] = (struct score_candidate){
+                    .node = &found[i]->node,
+                    .heartbeat_age_ns = snapshot_heartbeat_age_ns(found[i], now_ns)};
+        }
+    }
+}
+
 static int prioritize(struct verbs *verbs, const struct http_request *request, struct buf *buf,
                       struct err *err)
 {
@@ -284,13 +315,7 @@ static int prioritize(struct verbs *verbs, const struct http_request *request, s
     if (result == 0 && !candidates)
         result = err_no_memory(err, "scoring");
     if (result == 0 && candidates && q.snapshot) {
-        int64_t now_ns = clock_now_ns(verbs->clock);
-        for (size_t i = 0; i < q.count; i++) {
-            const struct snapshot_node *at = snapshot_find(q.snapshot, q.nodes[i].name);
-            if (at)
-                candidates[i] = (struct score_candidate){
-                    .node = &at->node, .heartbeat_age_ns = snapshot_heartbeat_age_ns(at, now_ns)};
-        }
+        find_candidates(&q, clock_now_ns(verbs->clock), candidates);
         score_rank(&q.pod, candidates, q.count);
         wire_write_scores(buf, q.nodes, candidates, q.count);
         remember_best(verbs, &q, candidates);

@@ -205,6 +205,18 @@ static bool name_of(const struct wire_args *args, struct str text, struct str *r
     return ret->len > 0;
 }
 
+/* As many as there are when all are as long as the first one, or somewhat more. */
+static size_t room_for(struct str nodes)
+{
+    enum { LEAST = 64, MOST = 8192 };
+    struct skim s = skim_of(nodes);
+    struct str first;
+    if (!take(&s, '[') || !take_value(&s, &first))
+        return LEAST;
+    size_t room = nodes.len / (first.len + 1) * 9 / 8 + LEAST;
+    return room < MOST ? room : MOST;
+}
+
 int wire_read_nodes(const struct wire_args *args, struct arena *arena, struct wire_node **ret,
                     size_t *ret_count, struct err *err)
 {
@@ -217,7 +229,7 @@ int wire_read_nodes(const struct wire_args *args, struct arena *arena, struct wi
         return bad_request(err);
     while (args->nodes.len > 0 && (more = take_separator(&s, &is_first, ']')) > 0) {
         if (count == room) {
-            room = room ? 2 * room : 64;
+            room = room ? 2 * room : room_for(args->nodes);
             struct wire_node *larger = ARENA_NEW_ARRAY(arena, struct wire_node, room);
             if (!larger)
                 return err_no_memory(err, "reading nodes");
@@ -323,6 +335,15 @@ void wire_write_filter_error(struct buf *buf, struct str message)
     buf_put(buf, STR("}\n"));
 }
 
+static void write_score(struct buf *buf, int score)
+{
+    if (score < SCORE_BEST)
+        buf_put_char(buf, (char)('0' + score));
+    else
+        buf_put(buf, STR("10"));
+    buf_put_char(buf, '}');
+}
+
 void wire_write_scores(struct buf *buf, const struct wire_node *nodes,
                        const struct score_candidate *candidates, size_t count)
 {
@@ -331,8 +352,7 @@ void wire_write_scores(struct buf *buf, const struct wire_node *nodes,
         buf_put(buf, i == 0 ? STR("{\"Host\":") : STR(",{\"Host\":"));
         write_name(buf, &nodes[i]);
         buf_put(buf, STR(",\"Score\":"));
-        buf_put_int(buf, candidates[i].score);
-        buf_put_char(buf, '}');
+        write_score(buf, candidates[i].score);
     }
     buf_put(buf, STR("]\n"));
 }

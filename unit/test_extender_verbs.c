@@ -206,9 +206,15 @@ static void what_changes_nothing_makes_no_new_snapshot(void **state)
     change(f, before, after); /* its status, perhaps */
     assert_true(census_publish(f->census));
     assert_int_equal(f->source.current->number, number);
+    give_node(f, "a", ",'x':'y'"); /* a label that nobody reads */
+    assert_true(census_publish(f->census));
+    assert_int_equal(f->source.current->number, number);
     change(f, after, make_pod(f, "p", ""));
     assert_true(census_publish(f->census));
     assert_int_equal(f->source.current->number, number + 1);
+    give_node(f, "a", ",'nvidia.com/gpu.memory':'40960'");
+    assert_true(census_publish(f->census));
+    assert_int_equal(f->source.current->number, number + 2);
 }
 
 /* ---- Many threads ---- */
@@ -272,7 +278,7 @@ static void turn(struct fixture *f, struct cached_pod *const pods[2], unsigned r
         change(f, is_full ? pods[i] : NULL, is_full ? NULL : pods[i]);
     assert_true(census_publish(f->census));
     give_lease(f, round % 2 ? "a" : "b", round % 3000);
-    give_node(f, "a", round % 4 < 2 ? ",'x':'y'" : "");
+    give_node(f, "a", round % 4 < 2 ? ",'nvidia.com/gpu.memory':'40960'" : "");
     if (round % 16 == 0) /* a name more or less: the index is made anew */
         give_node(f, "c", "");
     if (round % 16 == 8) {
