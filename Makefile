@@ -56,6 +56,8 @@ CORE_SRC := $(wildcard shared/base/*.c shared/json/*.c shared/schema/*.c shared/
 	shared/policy/*.c shared/control/*.c) $(filter-out $(CURL_SRC),$(wildcard shared/kube/*.c))
 # The only code that knows libmicrohttpd and GnuTLS.
 HTTP_SRC := $(wildcard shared/http/*.c)
+# Certificates that a server keeps itself; the only code that knows OpenSSL.
+CERTS_SRC := $(wildcard shared/certs/*.c)
 # A folder is a program once it has a main.c.
 PROGRAMS := $(patsubst %/main.c,%,$(wildcard webhook/main.c extender/main.c controller/main.c))
 # The code of the programs without their main(): tests link it.
@@ -77,7 +79,7 @@ HTTP_LIBS := -lmicrohttpd -lgnutls
 CURL_LIBS := -lcurl
 # Not under the sanitizers, which bring an allocator of their own.
 MALLOC_LIBS_release := -ljemalloc
-# The webhook's own certificates. libcurl brings the library with it.
+# Certificates of our own. libcurl brings the library with it.
 CRYPTO_LIBS := -lcrypto
 # What one test needs beyond the others.
 UNIT_LDFLAGS_test_yaml := -Wl,--wrap=malloc,--wrap=realloc,--wrap=free,--wrap=strdup \
@@ -113,6 +115,7 @@ build/$(1)/lib%.a:
 build/$(1)/libcore.a: $(patsubst %.c,build/$(1)/%.o,$(CORE_SRC))
 build/$(1)/libhttp.a: $(patsubst %.c,build/$(1)/%.o,$(HTTP_SRC))
 build/$(1)/libkube.a: $(patsubst %.c,build/$(1)/%.o,$(CURL_SRC))
+build/$(1)/libcerts.a: $(patsubst %.c,build/$(1)/%.o,$(CERTS_SRC))
 build/$(1)/libunit.a: $(patsubst %.c,build/$(1)/%.o,$(UNIT_SRC) $(SIM_SRC) $(PROGRAM_SRC))
 
 .PHONY: unit-build-$(1) unit-run-$(1)
@@ -121,15 +124,15 @@ endef
 
 define program_rule
 build/$(1)/callboard-$(2): $(patsubst %.c,build/$(1)/%.o,$(wildcard $(2)/*.c)) \
-		build/$(1)/libhttp.a build/$(1)/libkube.a build/$(1)/libcore.a
+		build/$(1)/libcerts.a build/$(1)/libhttp.a build/$(1)/libkube.a build/$(1)/libcore.a
 	@echo "  LINK    $$@"
 	@$$(CC) $$(LDFLAGS_$(1)) -pthread -o $$@ $$^ -Wl,--as-needed $$(HTTP_LIBS) $$(CURL_LIBS) \
 		$$(CRYPTO_LIBS) $$(CORE_LIBS) $$(MALLOC_LIBS_$(1))
 endef
 
 define unit_rule
-build/$(1)/unit/$(2): build/$(1)/unit/$(2).o build/$(1)/libunit.a build/$(1)/libhttp.a \
-		build/$(1)/libkube.a build/$(1)/libcore.a
+build/$(1)/unit/$(2): build/$(1)/unit/$(2).o build/$(1)/libunit.a build/$(1)/libcerts.a \
+		build/$(1)/libhttp.a build/$(1)/libkube.a build/$(1)/libcore.a
 	@echo "  LINK    $$@"
 	@$$(CC) $$(LDFLAGS_$(1)) -pthread -o $$@ $$^ $$(UNIT_LDFLAGS_$(2)) -lcmocka $$(HTTP_LIBS) \
 		$$(CURL_LIBS) $$(CRYPTO_LIBS) $$(CORE_LIBS) -lcjson
@@ -312,7 +315,7 @@ check: $(GENERATE) all compile_commands.json ## generated files, format, linters
 
 # The analyzer needs a build of its own; its findings are errors.
 .PHONY: analyze
-analyze: $(patsubst %.c,build/analyze/%.o,$(CORE_SRC) $(HTTP_SRC) $(CURL_SRC) $(wildcard webhook/*.c controller/*.c extender/*.c))
+analyze: $(patsubst %.c,build/analyze/%.o,$(CORE_SRC) $(HTTP_SRC) $(CURL_SRC) $(CERTS_SRC) $(wildcard webhook/*.c controller/*.c extender/*.c))
 build/analyze/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  ANALYZE $<"

@@ -8,8 +8,8 @@
 #ifndef UNIT_CERTS_WORLD_H
 #define UNIT_CERTS_WORLD_H
 
+#include "certs/certs_view.h"
 #include "unit/fake_transport.h"
-#include "webhook/certs_view.h"
 #include "json/json.h"
 
 enum { CERTS_OBJECTS = CERTS_CONFIGURATIONS + 1, CERTS_SECRET_OBJECT = CERTS_CONFIGURATIONS };

@@ -1,10 +1,10 @@
-/* Replicas that keep the webhook's certificates, against an API server that vandals meet too. */
-#include "webhook/certs.h"
+/* Replicas that keep a server's certificates, against an API server that vandals meet too. */
+#include "certs/certs.h"
 
 #include "base/log.h"
+#include "certs/pki.h"
 #include "http/cert_pair.h"
 #include "unit/certs_world.h"
-#include "webhook/pki.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +25,17 @@ static const struct certs_times times = {
 static const int64_t interval_ns = CLOCK_NS_PER_SEC;
 static const struct str hosts[] = {STR_INIT("callboard-webhook.callboard-system.svc"),
                                    STR_INIT("127.0.0.1")};
+
+static const struct certs_owner webhook = {
+    .service = "callboard-webhook",
+    .secret = "callboard-webhook-tls",
+    .configuration = "callboard",
+    .user_agent = "test",
+    .field_manager = "test",
+    .days_left = "test_days_left",
+    .authorities = "test_authorities",
+    .writes = "test_writes_total",
+};
 
 /* What it shows, as found out once for each pair. */
 struct shown {
@@ -50,6 +61,7 @@ struct replica {
 struct fixture {
     struct test_clock clock;
     struct certs_world world;
+    struct certs_owner owner;
     uint64_t seed;
     struct random_seeded random;
     struct log_sink sink;
@@ -81,6 +93,7 @@ static struct certs_config config_of(struct fixture *f, struct replica *replica,
                                      const struct mem *mem)
 {
     return (struct certs_config){
+        .owner = &f->owner,
         .transport = &replica->fake.transport,
         .clock = &replica->clock,
         .random = &f->random.random,
@@ -207,7 +220,7 @@ static void check_bundle(struct fixture *f, const struct replica *replica, size_
 
 static void check(struct fixture *f)
 {
-    for (size_t i = 0; i < REPLICAS; i++) {
+    for (size_t i = 0; f->owner.configuration && i < REPLICAS; i++) {
         struct replica *replica = &f->replicas[i];
         struct cert_info info;
         if (!replica->certs)
@@ -320,7 +333,7 @@ static bool keep_line(void *ctx, struct str line)
 
 static void begin(struct fixture *f, uint64_t seed)
 {
-    *f = (struct fixture){.seed = seed};
+    *f = (struct fixture){.seed = seed, .owner = webhook};
     test_clock_init(&f->clock);
     certs_world_init(&f->world, &f->clock);
     random_seeded_init(&f->random, seed);
@@ -501,6 +514,52 @@ static void an_old_authority_goes_early_when_it_is_told_to(void **state)
     pass(f, 2 * SECONDS);
     assert_int_equal(count_authorities(f), 1);
     assert_well(f);
+}
+
+/* ---- Without configurations ---- */
+
+/* Clients that read the Secret when they start. */
+static void start_unbundled(struct fixture *f)
+{
+    f->owner.configuration = NULL;
+    for (size_t i = 0; i < CERTS_CONFIGURATIONS; i++)
+        certs_world_delete(&f->world, i);
+    start(f, 0);
+}
+
+static void without_configurations_the_first_pair_waits_for_nobody(void **state)
+{
+    struct fixture *f = *state;
+    start_unbundled(f);
+    work(f);
+    assert_int_equal(f->world.authorities, 1);
+    assert_int_equal(f->world.pairs, 1);
+    assert_null(certs_find_unready(f->replicas[0].certs));
+    size_t writes = f->world.writes;
+    pass(f, 10 * SECONDS);
+    assert_int_equal(f->world.writes, writes);
+    assert_null(strstr(f->lines, "missing"));
+}
+
+static void without_configurations_a_second_authority_gives_clients_time_to_start_again(
+    void **state)
+{
+    struct fixture *f = *state;
+    struct str first;
+    start_unbundled(f);
+    work(f);
+    struct pki_id before = look(f, &f->replicas[0])->id;
+    certs_world_delete(&f->world, CERTS_SECRET_OBJECT);
+    pass(f, 3 * SECONDS / 2);
+    assert_int_equal(count_authorities(f), 2);
+    assert_int_equal(f->world.pairs, 1);
+    /* The time goes on while a replica does not run. */
+    stop(&f->replicas[0]);
+    start(f, 1);
+    pass(f, times.settle_ms);
+    assert_true(is_of_first(f, &first));
+    assert_false(pki_same(&before, &look(f, &f->replicas[1])->id));
+    assert_null(certs_find_unready(f->replicas[1].certs));
 }
 
 /* ---- Vandals ---- */
@@ -830,6 +889,8 @@ int main(void)
         TEST(a_pair_is_renewed_before_its_end_by_the_same_authority),
         TEST(an_authority_is_replaced_before_its_end),
         TEST(an_old_authority_goes_early_when_it_is_told_to),
+        TEST(without_configurations_the_first_pair_waits_for_nobody),
+        TEST(without_configurations_a_second_authority_gives_clients_time_to_start_again),
         TEST(a_deleted_secret_is_made_again_and_the_old_authority_stays_trusted),
         TEST(a_new_replica_does_not_disown_what_others_serve),
         TEST(whatever_is_damaged_is_mended),

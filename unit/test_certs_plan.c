@@ -1,7 +1,7 @@
 /* What is to be done about the webhook's certificates, by a table. */
 #include "unit/support.h"
 
-#include "webhook/certs_plan.h"
+#include "certs/certs_plan.h"
 
 #define HOUR_S INT64_C(3600)
 #define DAY_S  (24 * HOUR_S)

@@ -1,6 +1,6 @@
 /* What --manage-certs takes for flags. */
+#include "certs/managed.h"
 #include "unit/support.h"
-#include "webhook/managed.h"
 
 #define HOUR_MS INT64_C(3600000)
 

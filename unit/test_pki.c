@@ -1,6 +1,6 @@
 /* Certificates that the webhook makes and judges. */
+#include "certs/pki.h"
 #include "unit/support.h"
-#include "webhook/pki.h"
 
 #include "unit/cert_files.h"
 

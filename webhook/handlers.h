@@ -8,10 +8,10 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
+#include "certs/certs.h"
 #include "http/cert.h"
 #include "http/health.h"
 #include "types/catalog_source.h"
-#include "webhook/certs.h"
 #include "webhook/template_lookup.h"
 
 #include <stdatomic.h>

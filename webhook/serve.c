@@ -29,6 +29,17 @@ struct app {
     struct http_server *health;
 };
 
+static const struct certs_owner owner = {
+    .service = "callboard-webhook",
+    .secret = "callboard-webhook-tls",
+    .configuration = "callboard",
+    .user_agent = "callboard-webhook/" CALLBOARD_VERSION,
+    .field_manager = "callboard-webhook",
+    .days_left = "callboard_webhook_certificate_authority_days_left",
+    .authorities = "callboard_webhook_certificate_authorities",
+    .writes = "callboard_webhook_certificate_writes_total",
+};
+
 /* ---- Starting ---- */
 
 static int start_admission(struct app *app, struct err *err)
@@ -69,6 +80,7 @@ static int open_cert(struct app *app, struct err *err)
     if (cert_source_open_empty(app->clock, &app->cert, err) < 0)
         return -1;
     const struct managed_parts parts = {
+        .owner = &owner,
         .clock = app->clock,
         .metrics = &app->metrics,
         .log = app->log,

@@ -5,7 +5,7 @@
 #define WEBHOOK_SERVE_H
 
 #include "base/log.h"
-#include "webhook/managed.h"
+#include "certs/managed.h"
 
 #include <stddef.h>
 

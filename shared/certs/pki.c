@@ -1,5 +1,5 @@
 /* Certificates with OpenSSL 3. Each function begins with an empty error queue and leaves one. */
-#include "webhook/pki.h"
+#include "certs/pki.h"
 
 #include <openssl/bio.h>
 #include <openssl/bn.h>
@@ -327,8 +327,7 @@ int pki_make_authority(int64_t not_before_s, int64_t not_after_s, struct arena *
     ERR_clear_error();
     if (RAND_bytes(tag, sizeof(tag)) != 1)
         return fail(err, doing);
-    snprintf(name, sizeof(name), "callboard-webhook-ca-%02x%02x%02x%02x", tag[0], tag[1], tag[2],
-             tag[3]);
+    snprintf(name, sizeof(name), "callboard-ca-%02x%02x%02x%02x", tag[0], tag[1], tag[2], tag[3]);
     CLEANUP(key) EVP_PKEY *key = EVP_EC_gen("P-256");
     CLEANUP(cert) X509 *cert = key ? begin_cert(key, name, not_before_s, not_after_s) : NULL;
     if (!cert || !X509_set_issuer_name(cert, X509_get_subject_name(cert)) ||
@@ -351,7 +350,7 @@ int pki_make_serving(const struct pki_pair *authority, const struct str *hosts, 
         return err_set(err, 500, "%s: the authority cannot be read", doing);
     CLEANUP(key) EVP_PKEY *key = EVP_EC_gen("P-256");
     CLEANUP(cert)
-    X509 *cert = key ? begin_cert(key, "callboard-webhook", not_before_s, not_after_s) : NULL;
+    X509 *cert = key ? begin_cert(key, "callboard", not_before_s, not_after_s) : NULL;
     if (!cert || !X509_set_issuer_name(cert, X509_get_subject_name(issuer)) ||
         !add_extension(cert, issuer, NID_basic_constraints, "critical,CA:false") ||
         !add_extension(cert, issuer, NID_key_usage, "critical,digitalSignature") ||

@@ -1,9 +1,9 @@
-/* The webhook's own certificates: reading, writing, taking into use. */
-#include "webhook/certs.h"
+/* A server's own certificates: reading, writing, taking into use. */
+#include "certs/certs.h"
 
 #include "base/utf8.h"
+#include "certs/certs_view.h"
 #include "kube/client.h"
-#include "webhook/certs_view.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -21,8 +21,6 @@ enum {
     MS_PER_SEC = 1000,
     SECONDS_PER_DAY = 86400,
 };
-
-#define FIELD_MANAGER "callboard-webhook"
 
 static const int64_t attempt_ns = 5 * CLOCK_NS_PER_SEC;
 /* Between two tries of replicas that met each other. */
@@ -119,9 +117,9 @@ static void show(struct certs *certs)
     const char *unready = certs_find_distrust(&certs->own.seen, now_ms(certs));
     const char *before = atomic_exchange(&certs->unready, unready);
     if (before && !unready)
-        log_info(certs->config.log, "the apiserver can trust this replica");
+        log_info(certs->config.log, "clients can trust this replica");
     else if (unready && !before)
-        log_warn(certs->config.log, "the apiserver cannot trust this replica",
+        log_warn(certs->config.log, "clients cannot trust this replica",
                  LOG_CSTR("reason", unready));
 }
 
@@ -153,6 +151,20 @@ static int64_t trusted_since(const struct certs *certs, const struct pki_id *id)
     return CERTS_NEVER;
 }
 
+/*
+ * Since when an authority that was not seen before is trusted. Clients of the Secret read it when they start:
+ * from the moment at which it was made, which its beginning tells; and those of the only one know no other.
+ */
+static int64_t begins_ns(const struct certs *certs, const struct pki_cert *authority)
+{
+    if (certs->config.owner->configuration)
+        return now_ns(certs);
+    int64_t age_ms = now_ms(certs) - (authority->not_before_s + CERTS_BACKDATE_S) * MS_PER_SEC;
+    if (certs->view.trusted.count == 1)
+        age_ms = certs->config.times.settle_ms;
+    return now_ns(certs) - age_ms * CLOCK_NS_PER_MS;
+}
+
 static void see_trust(struct certs *certs)
 {
     const struct pki_certs *seen = &certs->view.trusted;
@@ -161,7 +173,7 @@ static void see_trust(struct certs *certs)
         int64_t since_ns = trusted_since(certs, &seen->all[i].id);
         next[i] = (struct trust){
             .id = seen->all[i].id,
-            .since_ns = since_ns == CERTS_NEVER ? now_ns(certs) : since_ns,
+            .since_ns = since_ns == CERTS_NEVER ? begins_ns(certs, &seen->all[i]) : since_ns,
         };
     }
     memcpy(certs->trusted, next, seen->count * sizeof(next[0]));
@@ -321,13 +333,14 @@ static struct kube_call call_of(const struct certs *certs, enum place place, enu
         [READ_VALIDATING] = &kube_validating_webhooks,
         [READ_SECRET] = &kube_secrets,
     };
+    const struct certs_owner *owner = certs->config.owner;
     return (struct kube_call){
         .verb = verb,
         .lane = KUBE_LANE_REQUEST,
         .resource = resources[place],
         .namespace = place == READ_SECRET ? certs->config.namespace : (struct str){NULL, 0},
-        .name = place == READ_SECRET ? CERTS_SECRET : CERTS_CONFIGURATION,
-        .field_manager = STR(FIELD_MANAGER),
+        .name = str_from_cstr(place == READ_SECRET ? owner->secret : owner->configuration),
+        .field_manager = str_from_cstr(owner->field_manager),
         .timeout_ns = attempt_ns,
         .retry_until_ns = now_ns(certs) + attempt_ns,
         .response_max = BODY_MAX,
@@ -347,7 +360,7 @@ static void begin_cycle(struct certs *certs)
 {
     arena_done(&certs->cycle);
     certs->read = (struct certs_texts){0};
-    certs->place = READ_MUTATING;
+    certs->place = certs->config.owner->configuration ? READ_MUTATING : READ_SECRET;
     read_next(certs);
 }
 
@@ -436,7 +449,7 @@ static void make_secret(struct certs *certs)
 {
     struct buf body;
     buf_init(&body, &certs->wiping, BODY_MAX);
-    certs_put_empty_secret(&body);
+    certs_put_empty_secret(&body, str_from_cstr(certs->config.owner->secret));
     send(certs, READ_SECRET, KUBE_APPLY, &body);
     buf_done(&body);
 }
@@ -554,12 +567,13 @@ static void drop_old(struct certs *certs)
 }
 
 /* What cannot be helped from here. */
-static struct str find_problem(const struct certs_seen *seen, const struct certs_view *view)
+static struct str find_problem(const struct certs *certs, const struct certs_seen *seen)
 {
+    const struct certs_view *view = &certs->view;
     if (seen->is_foreign)
-        return STR("the Secret callboard-webhook-tls belongs to cert-manager: serve its files by "
-                   "--cert-dir, or delete it and the Certificate");
-    if (!view->configurations[0] || !view->configurations[1])
+        return STR("the Secret belongs to cert-manager: serve its files by --cert-dir, or delete "
+                   "it and the Certificate");
+    if (view->is_bundled && (!view->configurations[0] || !view->configurations[1]))
         return STR("a webhook configuration \"callboard\" is missing: apply the manifests");
     return (struct str){NULL, 0};
 }
@@ -567,7 +581,7 @@ static struct str find_problem(const struct certs_seen *seen, const struct certs
 static void settle(struct certs *certs, const struct certs_seen *seen)
 {
     const struct certs_config *config = &certs->config;
-    struct str problem = find_problem(seen, &certs->view);
+    struct str problem = find_problem(certs, seen);
     if (str_is_set(problem))
         report(certs, "waiting", problem);
     else
@@ -607,7 +621,8 @@ static void decide(struct certs *certs)
     const struct certs_config *config = &certs->config;
     struct certs_seen seen;
     struct err err;
-    if (certs_view_read(&certs->view, &certs->read, config->hosts, config->host_count,
+    const struct certs_hosts hosts = {config->hosts, config->host_count};
+    if (certs_view_read(&certs->view, &certs->read, &hosts, config->owner->configuration != NULL,
                         &certs->cycle, &err) < 0) {
         report_err(certs, "reading", &err);
         rest_after_failure(certs);
@@ -690,13 +705,14 @@ static int make_client(struct certs *certs, struct err *err)
 static void make_metrics(struct certs *certs)
 {
     struct metrics *metrics = certs->config.metrics;
-    certs->days_left = metrics_gauge(metrics, "callboard_webhook_certificate_authority_days_left",
+    const struct certs_owner *owner = certs->config.owner;
+    certs->days_left = metrics_gauge(metrics, owner->days_left,
                                      "Days until the authority of --manage-certs expires.");
     certs->authorities =
-        metrics_gauge(metrics, "callboard_webhook_certificate_authorities",
-                      "Authorities that both webhook configurations trust; more than one while an "
+        metrics_gauge(metrics, owner->authorities,
+                      "Authorities that are published to be trusted; more than one while an "
                       "authority is replaced.");
-    certs->writes = metrics_counters(metrics, "callboard_webhook_certificate_writes_total",
+    certs->writes = metrics_counters(metrics, owner->writes,
                                      "Writes of --manage-certs, by purpose and outcome.",
                                      METRICS_LABELS("purpose", "outcome"), 64);
 }

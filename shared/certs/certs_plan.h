@@ -1,5 +1,5 @@
 /*
- * What to do about the webhook's certificates: a pure step over what was seen in the cluster, like a
+ * What to do about a server's certificates: a pure step over what was seen in the cluster, like a
  * reconcile. It knows neither keys nor PEM, only what certs_view.c has found out about them.
  *
  * All replicas do the same, without a leader: each change is one write that names the version of what
@@ -9,9 +9,10 @@
  *   Secret   ca.crt   authorities to be trusted; the first one signs, the others are old
  *            ca.key   of the first
  *            tls.crt, tls.key   what every replica serves
- *   caBundle          ca.crt, exactly, in every webhook of both configurations
+ *   caBundle          ca.crt, exactly, in every webhook of both configurations, where there are some
  *
- * No moment may come in which an apiserver does not trust what some replica serves:
+ * No moment may come in which an apiserver does not trust what some replica serves (or another client, which
+ * reads the Secret when it starts, as long as it starts again within `settle_ms`):
  *
  *   1. A new authority is put in front of ca.crt, and from there into the caBundles. The pair stays.
  *   2. When this replica has seen it there for `settle_ms`, by its own monotonic clock, apiservers have
@@ -24,8 +25,8 @@
  * A replica whose own pair is not of an authority in ca.crt, because somebody has deleted or changed the
  * Secret, puts that authority there again. The time is the API server's, which judges certificates.
  */
-#ifndef WEBHOOK_CERTS_PLAN_H
-#define WEBHOOK_CERTS_PLAN_H
+#ifndef CERTS_CERTS_PLAN_H
+#define CERTS_CERTS_PLAN_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,11 +1,11 @@
 /*
- * --manage-certs: the webhook's own certificates (certs.h) with all that they need to reach the API
+ * --manage-certs: a server's own certificates (certs.h) with all that they need to reach the API
  * server: which one and as whom, and a connection whose memory is wiped, as keys go over it.
  */
-#ifndef WEBHOOK_MANAGED_H
-#define WEBHOOK_MANAGED_H
+#ifndef CERTS_MANAGED_H
+#define CERTS_MANAGED_H
 
-#include "webhook/certs.h"
+#include "certs/certs.h"
 
 struct kube_config;
 
@@ -25,6 +25,7 @@ struct managed {
 
 /* The callbacks and sources that certs_config names. */
 struct managed_parts {
+    const struct certs_owner *owner;
     const struct clock *clock;
     struct metrics *metrics;
     const struct log *log;

@@ -1,5 +1,5 @@
-/* The objects that the webhook's certificates are in. */
-#include "webhook/certs_view.h"
+/* The objects that a server's certificates are in. */
+#include "certs/certs_view.h"
 
 #include "base/clock.h"
 #include "kube/object.h"
@@ -66,23 +66,22 @@ static int join(struct certs_view *view, struct err *err)
     return 0;
 }
 
-static bool is_for_all(struct str cert, const struct str *hosts, size_t count)
+static bool is_for_all(struct str cert, const struct certs_hosts *hosts)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (!pki_is_for(cert, hosts[i]))
+    for (size_t i = 0; i < hosts->count; i++) {
+        if (!pki_is_for(cert, hosts->all[i]))
             return false;
     }
     return true;
 }
 
-static int judge_pair(struct certs_view *view, const struct str *hosts, size_t host_count,
-                      struct err *err)
+static int judge_pair(struct certs_view *view, const struct certs_hosts *hosts, struct err *err)
 {
     struct pki_certs chain;
     if (pki_read(view->pair.cert, view->arena, &chain, err) < 0)
         return -1;
     if (chain.count == 0 || !pki_key_fits(chain.all[0].pem, view->pair.key) ||
-        !is_for_all(chain.all[0].pem, hosts, host_count))
+        !is_for_all(chain.all[0].pem, hosts))
         return 0;
     for (size_t i = 0; i < view->authorities.count && !view->is_pair_good; i++) {
         if (!pki_is_signed_by(chain.all[0].pem, view->authorities.all[i].pem))
@@ -106,8 +105,8 @@ static void read_old_until(struct certs_view *view, const struct json *annotatio
         view->old_until_s = until_ns / CLOCK_NS_PER_SEC;
 }
 
-static int read_secret(struct certs_view *view, struct str text, const struct str *hosts,
-                       size_t host_count, struct err *err)
+static int read_secret(struct certs_view *view, struct str text, const struct certs_hosts *hosts,
+                       struct err *err)
 {
     struct str ca_crt = STR(""), ca_key = STR("");
     struct {
@@ -136,7 +135,7 @@ static int read_secret(struct certs_view *view, struct str text, const struct st
     view->is_foreign =
         str_is_set(kube_map_get(annotations, STR("cert-manager.io/certificate-name")));
     read_old_until(view, annotations);
-    return judge_pair(view, hosts, host_count, err);
+    return judge_pair(view, hosts, err);
 }
 
 static const struct json *webhooks_of(const struct json *configuration)
@@ -196,14 +195,24 @@ static int read_bundles(struct certs_view *view, const struct certs_texts *texts
     return 0;
 }
 
+static void trust_secret(struct certs_view *view)
+{
+    view->trusted = view->authorities;
+    for (size_t i = 0; i < CERTS_CONFIGURATIONS; i++)
+        view->is_published[i] = true;
+}
+
 int certs_view_read(struct certs_view *view, const struct certs_texts *texts,
-                    const struct str *hosts, size_t host_count, struct arena *arena,
+                    const struct certs_hosts *hosts, bool is_bundled, struct arena *arena,
                     struct err *err)
 {
-    *view = (struct certs_view){.arena = arena};
-    if (read_secret(view, texts->secret, hosts, host_count, err) < 0)
+    *view = (struct certs_view){.arena = arena, .is_bundled = is_bundled};
+    if (read_secret(view, texts->secret, hosts, err) < 0)
         return -1;
-    return read_bundles(view, texts, err);
+    if (is_bundled)
+        return read_bundles(view, texts, err);
+    trust_secret(view);
+    return 0;
 }
 
 /* ---- Writing ---- */
@@ -271,12 +280,12 @@ void certs_put_change(struct buf *buf, const struct certs_view *view,
     buf_put(buf, STR("}}"));
 }
 
-void certs_put_empty_secret(struct buf *buf)
+void certs_put_empty_secret(struct buf *buf, struct str name)
 {
     buf_printf(buf,
                "{\"apiVersion\":\"v1\",\"kind\":\"Secret\",\"metadata\":{\"name\":\"%" PRIstr "\","
                "\"labels\":{\"app.kubernetes.io/part-of\":\"callboard\"}}}",
-               STR_ARG(CERTS_SECRET));
+               STR_ARG(name));
 }
 
 /* An "add" replaces too. The version makes it a conflict when somebody was faster. */

@@ -6,8 +6,8 @@
  * is given back (wiping_mem_init), because keys are among them. Times are seconds since 1970. What
  * cannot be read is simply not good: nobody here says more about a key than that.
  */
-#ifndef WEBHOOK_PKI_H
-#define WEBHOOK_PKI_H
+#ifndef CERTS_PKI_H
+#define CERTS_PKI_H
 
 #include "base/arena.h"
 #include "base/err.h"

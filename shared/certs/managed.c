@@ -1,5 +1,5 @@
 /* --manage-certs. */
-#include "webhook/managed.h"
+#include "certs/managed.h"
 
 #include "kube/config.h"
 #include "kube/curl.h"
@@ -48,10 +48,11 @@ int managed_check(const struct managed_options *options, struct err *err)
 
 /* ---- Reaching the API server ---- */
 
-static int connect_to(struct managed *managed, const struct clock *clock, struct err *err)
+static int connect_to(struct managed *managed, const struct managed_parts *parts, struct err *err)
 {
-    struct kube_curl_config curl = kube_curl_config_of(managed->config, &managed->wiping, clock,
-                                                       STR("callboard-webhook/" CALLBOARD_VERSION));
+    struct kube_curl_config curl =
+        kube_curl_config_of(managed->config, &managed->wiping, parts->clock,
+                            str_from_cstr(parts->owner->user_agent));
     curl.max_connections = 1;
     managed->transport = kube_curl_new(&curl, err);
     return managed->transport ? 0 : -1;
@@ -72,8 +73,8 @@ static int make_certs(struct managed *managed, const struct managed_options *opt
     struct str namespace = config->namespace.len > 0 ? config->namespace : DEFAULT_NAMESPACE;
     struct str hosts[PKI_HOSTS_MAX];
     char service[SERVICE_MAX];
-    int n =
-        snprintf(service, sizeof(service), "callboard-webhook.%" PRIstr ".svc", STR_ARG(namespace));
+    int n = snprintf(service, sizeof(service), "%s.%" PRIstr ".svc", parts->owner->service,
+                     STR_ARG(namespace));
     hosts[0] = (struct str){service, (size_t)n};
     size_t count = 1;
     if (n < 0 || (size_t)n >= sizeof(service) || !pki_host_is_valid(hosts[0]))
@@ -82,6 +83,7 @@ static int make_certs(struct managed *managed, const struct managed_options *opt
     if (split_hosts(options->hosts, hosts, &count, err) < 0)
         return -1;
     const struct certs_config certs = {
+        .owner = parts->owner,
         .transport = managed->transport,
         .clock = parts->clock,
         .random = random_system(),
@@ -119,7 +121,7 @@ int managed_open(struct managed *managed, const struct managed_options *options,
         return err_set(err, 400,
                        "--manage-certs needs access to the API server: a pod with a service "
                        "account's token, or --kubeconfig");
-    if (connect_to(managed, parts->clock, err) < 0)
+    if (connect_to(managed, parts, err) < 0)
         return -1;
     return make_certs(managed, options, parts, err);
 }

@@ -1,5 +1,5 @@
-/* What to do about the webhook's certificates. */
-#include "webhook/certs_plan.h"
+/* What to do about a server's certificates. */
+#include "certs/certs_plan.h"
 
 #define NS_PER_MS INT64_C(1000000)
 
@@ -88,6 +88,6 @@ const char *certs_find_distrust(const struct certs_pair_seen *own, int64_t now_m
     if (!certs_is_valid(&own->span, now_ms))
         return "the serving certificate is not valid now";
     if (own->trusted_ns == CERTS_NEVER)
-        return "the caBundle lacks the authority of the serving certificate";
+        return "the authority of the serving certificate is not published";
     return NULL;
 }

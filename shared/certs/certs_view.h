@@ -1,19 +1,16 @@
 /*
- * The objects that the webhook's certificates are in, read from their JSON, and the bodies of the
+ * The objects that a server's certificates are in, read from their JSON, and the bodies of the
  * writes that change them. Certificates are judged here (pki.h); what to do is certs_plan.h's affair.
  *
  * Everything lies in one arena, keys included: give it memory that is wiped. Texts that cannot be read
  * count as missing, so that a damaged Secret or caBundle is one that needs a write.
  */
-#ifndef WEBHOOK_CERTS_VIEW_H
-#define WEBHOOK_CERTS_VIEW_H
+#ifndef CERTS_CERTS_VIEW_H
+#define CERTS_CERTS_VIEW_H
 
-#include "webhook/certs_plan.h"
-#include "webhook/pki.h"
+#include "certs/certs_plan.h"
+#include "certs/pki.h"
 #include "json/json.h"
-
-#define CERTS_SECRET        STR("callboard-webhook-tls")
-#define CERTS_CONFIGURATION STR("callboard")
 
 /* The mutating one is the first. */
 enum { CERTS_CONFIGURATIONS = 2 };
@@ -27,6 +24,7 @@ struct certs_texts {
 struct certs_view {
     struct arena *arena;
     const struct json *configurations[CERTS_CONFIGURATIONS];
+    bool is_bundled; /* there are to be configurations; else the Secret itself is what is trusted */
     bool is_published[CERTS_CONFIGURATIONS];
     struct pki_certs
         trusted;            /* in every bundle of both configurations; none while one is missing */
@@ -44,9 +42,15 @@ struct certs_view {
     int64_t old_until_s;
 };
 
-/* For `hosts` the pair must be good. -1 with *err when an answer is no JSON, or without memory. */
+/* For whom a pair must be good. */
+struct certs_hosts {
+    const struct str *all;
+    size_t count;
+};
+
+/* -1 with *err when an answer is no JSON, or without memory. */
 int certs_view_read(struct certs_view *view, const struct certs_texts *texts,
-                    const struct str *hosts, size_t host_count, struct arena *arena,
+                    const struct certs_hosts *hosts, bool is_bundled, struct arena *arena,
                     struct err *err);
 
 /* A change of the Secret, as a merge patch that fails when the Secret is not as it was read. */
@@ -61,7 +65,7 @@ void certs_put_change(struct buf *buf, const struct certs_view *view,
                       const struct certs_change *change);
 /* A server-side apply that makes the Secret, empty, where there is none. It does no harm to one that
  * somebody else has made meanwhile. */
-void certs_put_empty_secret(struct buf *buf);
+void certs_put_empty_secret(struct buf *buf, struct str name);
 /* A JSON patch with view->bundle for every webhook of one configuration. */
 void certs_put_bundles(struct buf *buf, const struct certs_view *view, size_t configuration);
 
