@@ -14,10 +14,19 @@ static const struct flag serve_flags[] = {
      .text = "Where /metrics, /healthz, /readyz, /nodes and /explain/NAMESPACE/POD are served, in "
              "plain HTTP."},
     {.name = "cert-dir",
-     FLAG_AS_STRING(struct extender_options, serve.cert_dir),
+     FLAG_AS_STRING(struct extender_options, serve.certificate.folder),
      .value_name = "DIR",
      .text = "The folder with tls.crt and tls.key. A change is noticed within a second, without a "
-             "restart. Without it, plain HTTP, on loopback only."},
+             "restart. Without it and without --manage-certs, plain HTTP, on loopback only."},
+    {.name = "manage-certs",
+     FLAG_AS_BOOL(struct extender_options, serve.certificate.is_managed),
+     .text = "Makes and renews the certificates itself, in the Secret callboard-extender-tls; "
+             "kube-scheduler trusts its ca.crt. In place of --cert-dir."},
+    {.name = "cert-hosts",
+     FLAG_AS_STRING(struct extender_options, serve.certificate.hosts),
+     .value_name = "NAMES",
+     .text = "More names and addresses that the certificate of --manage-certs is for, separated by "
+             "commas, for a kube-scheduler that does not know the names of Services."},
     {.name = "insecure",
      FLAG_AS_BOOL(struct extender_options, serve.insecure),
      .text = "Allows plain HTTP on other addresses than loopback: whoever reaches it can bind "

@@ -3,7 +3,6 @@
 
 #include "base/program.h"
 #include "extender/verbs.h"
-#include "http/cert.h"
 #include "kube/process.h"
 #include "types/catalog_source.h"
 
@@ -28,7 +27,7 @@ struct service {
     struct metrics metrics;
     struct catalog_source catalog;
     struct counter_family *reloads;
-    struct cert_source *cert;
+    struct certificate certificate;
     struct process process;
     struct snapshot_source snapshots;
     struct extender *extender;
@@ -52,6 +51,8 @@ static const char *find_unready(void *ctx)
 {
     struct service *s = ctx;
     const char *reason = process_find_unready(&s->process);
+    if (!reason)
+        reason = certificate_find_unready(&s->certificate);
     if (reason)
         return reason;
     if (!atomic_load(&s->verbs.is_active))
@@ -81,12 +82,13 @@ static int check_options(const struct extender_serve_options *o, struct err *err
     if (process_check_lease(o->lease_duration_ms, o->renew_deadline_ms, o->retry_period_ms, err) <
         0)
         return -1;
-    if (!o->cert_dir && !o->insecure && !is_loopback(o->listen))
+    if (!o->certificate.folder && !o->certificate.is_managed && !o->insecure &&
+        !is_loopback(o->listen))
         return err_set(err, 400,
-                       "who can reach --listen %s in plain HTTP can bind pods: give --cert-dir, "
-                       "listen on 127.0.0.1, or say --insecure",
+                       "who can reach --listen %s in plain HTTP can bind pods: give --manage-certs "
+                       "or --cert-dir, listen on 127.0.0.1, or say --insecure",
                        o->listen);
-    return 0;
+    return certificate_check(&o->certificate, err);
 }
 
 static int open_process(struct service *s, struct err *err)
@@ -130,13 +132,21 @@ static int start_extender(struct service *s, struct err *err)
     return s->extender ? 0 : -1;
 }
 
+static int open_certificate(struct service *s, struct err *err)
+{
+    struct certificate_options options = s->options->certificate;
+    options.kubeconfig = s->options->kubeconfig;
+    return certificate_open(&s->certificate, &options, s->clock, &s->metrics, s->log, s->reloads,
+                            err);
+}
+
 static int start_verbs(struct service *s, struct err *err)
 {
     const struct extender_serve_options *o = s->options;
     verbs_routes(&s->verbs, s->routes);
     struct http_server_config config = {
         .listen = o->listen,
-        .cert = s->cert,
+        .cert = s->certificate.source,
         .routes = s->routes,
         .route_count = VERB_ROUTES,
         .clock = s->clock,
@@ -190,18 +200,17 @@ static int start(struct service *s, struct err *err)
     if (check_options(o, err) < 0 ||
         catalog_source_init(&s->catalog, o->catalog, mem_system(), err) < 0)
         return -1;
-    if (o->cert_dir && cert_source_open_dir(o->cert_dir, s->clock, &s->cert, err) < 0)
-        return -1;
     s->verbs.decisions = decisions_new(mem_system(), s->clock, err);
     if (!s->verbs.decisions)
         return -1;
     set_up_verbs(s);
-    if (open_process(s, err) < 0 || start_extender(s, err) < 0 ||
+    if (open_certificate(s, err) < 0 || open_process(s, err) < 0 || start_extender(s, err) < 0 ||
         metrics_check(&s->metrics, err) < 0)
         return -1;
     s->verbs.extender = s->extender;
     publish(s);
-    if (start_verbs(s, err) < 0 || start_people(s, err) < 0)
+    if (certificate_start(&s->certificate, err) < 0 || start_verbs(s, err) < 0 ||
+        start_people(s, err) < 0)
         return -1;
     return process_watch_signals(&s->process, err);
 }
@@ -219,8 +228,7 @@ static void turn(struct service *s, int64_t *tick_ns)
     *tick_ns = now_ns + TICK_MS * CLOCK_NS_PER_MS;
     http_server_tick(s->server);
     http_server_tick(s->people);
-    if (s->cert)
-        (void)cert_source_reload(s->cert, s->reloads, s->log);
+    certificate_tick(&s->certificate);
     if (catalog_source_reload(&s->catalog, s->reloads, s->log))
         extender_set_catalog(s->extender, s->catalog.current);
 }
@@ -261,7 +269,7 @@ static void done(struct service *s)
     snapshot_source_done(&s->snapshots);
     process_close(&s->process);
     decisions_free(s->verbs.decisions);
-    cert_source_close(s->cert);
+    certificate_close(&s->certificate);
     catalog_source_done(&s->catalog);
     metrics_done(&s->metrics);
 }

@@ -4,14 +4,14 @@
 #ifndef EXTENDER_SERVE_H
 #define EXTENDER_SERVE_H
 
-#include "base/log.h"
+#include "extender/certificate.h"
 
 /* Strings live as long as the process. */
 struct extender_serve_options {
     const char *listen;
     const char *health_listen;
-    const char *cert_dir; /* NULL: plain HTTP */
-    bool insecure;        /* plain HTTP elsewhere than on loopback, too */
+    struct certificate_options certificate;
+    bool insecure; /* plain HTTP elsewhere than on loopback, too */
     const char *kubeconfig;
     const char *catalog;
     const char *lease_namespace;

@@ -15,7 +15,7 @@ teardown_file() {
 # The processes of the pods, as the kernel sees them.
 processes() {
 	local pid
-	for pid in $(pids webhook) $(pids controller); do
+	for pid in $(pids webhook) $(pids controller) $(pids extender); do
 		sed -n "s/^\($1\):[[:blank:]]*//p" "/proc/$pid/status"
 	done | sort -u
 }
@@ -24,7 +24,8 @@ processes() {
 	kubectl create namespace "$system" --dry-run=client -o yaml | kubectl apply -f -
 	kubectl kustomize manifests/default | kubectl apply --dry-run=server --validate=strict -f -
 	kubectl apply --dry-run=server --validate=strict -f manifests/components/network-policy/webhook.yaml \
-		-f manifests/components/network-policy/controller.yaml
+		-f manifests/components/network-policy/controller.yaml -f manifests/components/network-policy/extender.yaml \
+		-f manifests/components/network-policy/scheduler.yaml
 	kubectl delete namespace "$system"
 }
 
@@ -58,7 +59,7 @@ processes() {
 @test "its pods have the priority of the cluster's own, and the quota that some clusters want for that" {
 	assert_equal system-cluster-critical "$(in_system get pods -o json | jq -r '[.items[].spec.priorityClassName] | unique[]')"
 	counted() {
-		[[ $(in_system get resourcequota callboard-critical-pods -o jsonpath='{.status.used.pods}') == 4 ]]
+		[[ $(in_system get resourcequota callboard-critical-pods -o jsonpath='{.status.used.pods}') == 8 ]]
 	}
 	eventually 60 counted
 }
@@ -91,12 +92,13 @@ processes() {
 	local pid
 	assert_equal 2 "$(pids webhook | wc -l)"
 	assert_equal 2 "$(pids controller | wc -l)"
+	assert_equal 2 "$(pids extender | wc -l)"
 	assert_equal "65532	65532	65532	65532" "$(processes Uid)"
 	assert_equal "0000000000000000" "$(processes CapEff)"
 	assert_equal "0000000000000000" "$(processes CapBnd)"
 	assert_equal 1 "$(processes NoNewPrivs)"
 	assert_equal 2 "$(processes Seccomp)"
-	for pid in $(pids webhook) $(pids controller); do
+	for pid in $(pids webhook) $(pids controller) $(pids extender); do
 		# The root of its mounts is mounted read-only.
 		awk '$5 == "/" {exit $6 !~ /^ro/}' "/proc/$pid/mountinfo"
 	done
@@ -108,6 +110,17 @@ processes() {
 	leading=$(in_system get lease callboard-controller -o jsonpath='{.spec.holderIdentity}')
 	in_system get pod "${leading%_*}"
 	assert_equal 2 "$(in_system get deployment callboard-controller -o jsonpath='{.status.readyReplicas}')"
+}
+
+@test "one extender is active and ready, the other one stands by, and one of the schedulers leads" {
+	in_system rollout status deployment/callboard-scheduler --timeout=90s
+	in_system wait lease/callboard-scheduler --for=create --timeout=90s
+	local active leading
+	leading=$(in_system get lease callboard-scheduler -o jsonpath='{.spec.holderIdentity}')
+	in_system get pod "${leading%_*}"
+	active=$(in_system get lease callboard-extender -o jsonpath='{.spec.holderIdentity}')
+	assert_equal "${active%_*}" "$(in_system get pods -l app.kubernetes.io/name=callboard-extender -o json |
+		jq -r '.items[] | select(.status.containerStatuses[0].ready) | .metadata.name')"
 }
 
 @test "the controller has no right beyond what it needs" {
@@ -138,7 +151,7 @@ processes() {
 
 @test "a replica takes little memory" {
 	local pid rss anon
-	for pid in $(pids webhook) $(pids controller); do
+	for pid in $(pids webhook) $(pids controller) $(pids extender); do
 		rss=$(awk '/^VmRSS/ {print $2}' "/proc/$pid/status")
 		anon=$(awk '/^RssAnon/ {print $2}' "/proc/$pid/status")
 		note "$(tr '\0' ' ' <"/proc/$pid/cmdline" | cut -d' ' -f1): VmRSS $rss KiB, RssAnon $anon KiB"

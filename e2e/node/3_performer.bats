@@ -182,7 +182,8 @@ the_pod() {
 	[[ $(in_system get lease callboard-controller -o jsonpath='{.spec.holderIdentity}') != "$leader" ]]
 	in_system rollout status deployment/callboard-controller --timeout=90s
 	webhook_is_ready
-	assert_equal "[1,1,1,1]" "$(in_system get pods -o json | jq -c '[.items[].status.containerStatuses[0].restartCount]')"
+	assert_equal "[1,1,1,1]" "$(in_system get pods -l 'app.kubernetes.io/name in (callboard-webhook, callboard-controller)' \
+		-o json | jq -c '[.items[].status.containerStatuses[0].restartCount]')"
 	calls_end echo 100
 	assert_equal "$pod" "$(the_pod echo)"
 }

@@ -25,7 +25,7 @@ setup_file() {
 		images: [{name: callboard, newTag: next}]
 		labels: [{pairs: {app.kubernetes.io/version: next}}]
 		patches:
-		- target: {kind: Deployment}
+		- target: {kind: Deployment, name: callboard-(webhook|controller|extender)}
 		  patch: |
 		    - {op: add, path: /spec/template/spec/containers/0/args/-, value: --log-level=debug}
 		- target: {kind: CustomResourceDefinition, name: performers.hourglass.eigenlayer.io}
@@ -58,9 +58,10 @@ everything() {
 		jq -cS '.items[] | [.metadata.name, .metadata.uid, .metadata.labels, .spec, .status.containerStatuses[0].restartCount]'
 }
 
-# images: of the pods that are left, once the old ones have ended.
+# images: of the pods of our programs that are left, once the old ones have ended.
 images() {
-	in_system get pods -o json | jq -r '[.items[].spec.containers[0].image] | [length, unique[]] | join(" ")'
+	in_system get pods -o json | jq -r '[.items[].spec.containers[0].image | select(startswith("callboard:"))]
+		| [length, unique[]] | join(" ")'
 }
 
 apply() {
@@ -70,7 +71,7 @@ apply() {
 }
 
 version_is() {
-	[[ $(images) == "4 callboard:$1" ]]
+	[[ $(images) == "6 callboard:$1" ]]
 }
 
 @test "a newer version and back: no admission and no call fails, and what is stored and runs stays" {

@@ -50,9 +50,8 @@ int managed_check(const struct managed_options *options, struct err *err)
 
 static int connect_to(struct managed *managed, const struct managed_parts *parts, struct err *err)
 {
-    struct kube_curl_config curl =
-        kube_curl_config_of(managed->config, &managed->wiping, parts->clock,
-                            str_from_cstr(parts->owner->user_agent));
+    struct kube_curl_config curl = kube_curl_config_of(
+        managed->config, &managed->wiping, parts->clock, str_from_cstr(parts->owner->user_agent));
     curl.max_connections = 1;
     managed->transport = kube_curl_new(&curl, err);
     return managed->transport ? 0 : -1;
