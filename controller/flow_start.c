@@ -255,7 +255,7 @@ static void make_child(struct flow_scene *scene, uint32_t i)
         .is_marked = scene->controller->scheduler == PERFORMER_SCHEDULER_MARKED,
     };
     if (scene->controller->scheduler == PERFORMER_SCHEDULER_OWN)
-        try.scheduler_name = STR("callboard-scheduler");
+        try.scheduler_name = STR(SCHEDULER_NAME);
     struct json *child = is_performer ? flow_performer_make(&scene->make, &try, &err)
                                       : flow_job_make(&scene->make, &try, &err);
     if (!child) {

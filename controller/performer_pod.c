@@ -226,7 +226,7 @@ static void put_scheduling(struct pod_maker *maker, struct json *spec)
 {
     struct manifest *m = maker->m;
     if (maker->scene->controller->scheduler == PERFORMER_SCHEDULER_OWN)
-        manifest_put_str(m, spec, "schedulerName", STR("callboard-scheduler"));
+        manifest_put_str(m, spec, "schedulerName", STR(SCHEDULER_NAME));
     manifest_put_str(m, spec, "priorityClassName", maker->spec.scheduling.priority_class_name);
     manifest_put_str(m, spec, "runtimeClassName", maker->runtime_class);
     if (json_first(maker->node_selector))

@@ -10,7 +10,7 @@ setup_file() {
 	start_file extender
 	# Leases so short that nobody waits for them.
 	export EXTENDER_FLAGS="--leader-elect-lease-duration 4s --leader-elect-renew-deadline 3s
-		--leader-elect-retry-period 500ms --audit-period 1s --log-level debug"
+		--leader-elect-retry-period 500ms --audit-period 1s --advice-period 1s --log-level debug"
 	extender up
 	extender scheduler
 	a100='"nvidia.com/gpu.product": "NVIDIA-A100-SXM4-40GB", "nvidia.com/gpu.memory": "40960"'
@@ -200,6 +200,66 @@ health() {
 	eventually 60 is_placed other
 	[[ $(placed other) != "plain -" ]] || fail "it is on the drained node"
 	kubectl uncordon "$NS-plain"
+}
+
+# ---- Nodes as workers ----
+
+# heartbeat NAME AGO: what a kubelet renews, with that time.
+heartbeat() {
+	jq -n --arg name "$1" --arg time "$(date -ud "$2" +%FT%T.000000Z)" '{
+			apiVersion: "coordination.k8s.io/v1", kind: "Lease", metadata: {name: $name, namespace: "kube-node-lease"},
+			spec: {holderIdentity: $name, leaseDurationSeconds: 40, renewTime: $time}
+		}' | kubectl apply -f -
+}
+
+# The node's status goes on telling the controller manager that it is Ready, so that nobody taints it.
+is_overdue() {
+	kubectl patch node "$NS-lone" --subresource=status --type=strategic -p '{"status": {"conditions": [
+		{"type": "Ready", "status": "True", "lastHeartbeatTime": "'"$(date -u +%FT%TZ)"'"}]}}'
+	waits_for lonely "the node's heartbeat is overdue"
+}
+
+is_placed_with_a_heartbeat() {
+	heartbeat "$NS-lone" now
+	is_placed_at_last lonely
+}
+
+@test "no new pod on a node whose heartbeat is overdue, until it is back" {
+	# Nobody but this test looks after it.
+	heartbeat "$NS-lone" "1 minute ago"
+	jq -n --arg name "$NS-lone" --arg pool "$pool" --arg ns "$NS" '{cpu: "8", memory: "32Gi", pods: "110"} as $resources | {
+			apiVersion: "v1", kind: "Node",
+			metadata: {$name, labels: {"kubernetes.io/hostname": $name, ($pool): $ns}},
+			status: {capacity: $resources, allocatable: $resources, conditions: [{type: "Ready", status: "True"}]}
+		}' | kubectl create -f -
+	create_pod lonely '{"cpu": "1"}' '.spec.nodeSelector["kubernetes.io/hostname"] = "'"$NS-lone"'"'
+	eventually 90 is_overdue
+	health /nodes | jq -e --arg name "$NS-lone" '.[] | select(.name == $name)
+		| .state == "Unhealthy" and .heartbeatAgeSeconds > 30'
+	health /metrics | grep -q '^callboard_node_workers{state="Unhealthy"} [1-9]'
+	eventually 90 is_placed_with_a_heartbeat
+	assert_equal "lone -" "$(placed lonely)"
+	kubectl delete node "$NS-lone"
+	kubectl delete lease "$NS-lone" --namespace kube-node-lease
+}
+
+# counted NAME: it has one event with what would help, which came again.
+counted() {
+	kubectl get events --field-selector "involvedObject.name=$1,reason=NoNodeFits" -o json |
+		jq -e '.items | length == 1 and .[0].count > 1'
+}
+
+@test "a pod that waits has an event that says what would help, and no more than one" {
+	create_pod greedy "$(milli 9000)"
+	# The extender is not asked: no sum is enough.
+	eventually 60 waits_for greedy "Insufficient callboard.dev/gpu-milli"
+	eventually 90 counted greedy
+	message=$(kubectl get events --field-selector involvedObject.name=greedy,reason=NoNodeFits -o jsonpath='{.items[0].message}')
+	assert_contains "$message" "GPU: the node has fewer GPUs than the pod wants: 2 nodes ("
+	assert_contains "$message" "): ask for fewer, or add larger nodes"
+	run health "/explain/$NS/greedy"
+	assert_ok
+	assert_equal "$message" "$(jq -r .advice.text <<<"$output")"
 }
 
 # ---- Ends and beginnings ----

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# Rights of the controller that are of use only when something is amiss, or on an older server: hack/rights
+# Rights of controller and extender that are of use only when something is amiss, or on an older server: hack/rights
 # asks that every right is used by some test, and the other files use the rest.
 
 # shellcheck source=e2e/lib.bash
@@ -23,6 +23,7 @@ teardown_file() {
 	kubectl delete jobflows --all
 	kubectl delete performers --all --timeout=120s
 	controller down
+	extender down
 	restart_apiserver
 	end_file
 }
@@ -35,6 +36,10 @@ restart_apiserver() {
 # Bats waits for whoever holds its descriptors, and the process outlives the test.
 controller() {
 	"$root/hack/controller" "$@" 3>&- 4>&-
+}
+
+extender() {
+	"$root/hack/extender" "$@" 3>&- 4>&-
 }
 
 runs() {
@@ -122,6 +127,27 @@ looked_at() {
 	kubectl label node "$name" callboard.dev/gpu-mode- nvidia.com/gpu.count-
 	eventually 90 milli null
 	kubectl annotate node "$name" tried-
+}
+
+# metric NAME: its value, of the extender that is active.
+extender_metric() {
+	curl -sf --noproxy '*' "http://127.0.0.1:$(extender health extender-a)/metrics" |
+		awk -v name="$1" 'index($0, name " ") == 1 {print $NF}'
+}
+
+@test "the extender's caches are filled by lists as well, and a binding whose answer was lost is looked at" {
+	extender up
+	extender scheduler
+	fail_writes "" pods/binding CREATE
+	jq -n '{apiVersion: "v1", kind: "Pod", metadata: {name: "placed"},
+		spec: {schedulerName: "callboard-scheduler", containers: [{name: "main", image: "app:v1"}]}}' | kubectl create -f -
+	unknown() {
+		(($(extender_metric 'callboard_extender_bindings_total{result="unknown"}') >= 1))
+	}
+	eventually 90 unknown
+	kubectl delete validatingwebhookconfiguration "$NS"
+	eventually 120 eval '[[ $(kubectl get pod placed -o jsonpath="{.spec.nodeName}") ]]'
+	extender down
 }
 
 @test "an event that comes again is counted, not written anew" {

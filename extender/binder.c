@@ -399,6 +399,9 @@ static void bind_now(struct binder *binder, struct bind_request *request)
         refuse(binder, request, STR("repeated"), "");
     } else if (!pod || !str_eq(stored->uid, target->uid)) {
         wait_for_pod(binder, request);
+    } else if (!pod->asks_us) {
+        refuse(binder, request, STR("refused"),
+               "the pod is neither for callboard-scheduler nor asks for " RESOURCE_MANAGED);
     } else if (pod->node.len > 0) {
         bool is_same = str_eq(pod->node, target->node);
         refuse(binder, request, is_same ? STR("repeated") : STR("conflict"),

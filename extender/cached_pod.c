@@ -3,8 +3,6 @@
 
 #include "types/names.h"
 
-enum { WAITING_TEXT_MAX = 16 * 1024 };
-
 static bool has_more(const struct pod *pod, uint64_t devices)
 {
     bool has = pod->mig.count > 0 || devices != 0;
@@ -13,28 +11,33 @@ static bool has_more(const struct pod *pod, uint64_t devices)
     return has;
 }
 
+/* SchedulerError in between: kube-scheduler was told to ask again, and the pod waits all the same. */
 static bool is_unschedulable(const struct json *object)
 {
-    const struct json *condition = kube_condition(object, "PodScheduled");
-    return str_eq(kube_text_at(condition, "reason", NULL), STR("Unschedulable"));
+    struct str reason = kube_text_at(kube_condition(object, "PodScheduled"), "reason", NULL);
+    return str_eq(reason, STR("Unschedulable")) || str_eq(reason, STR("SchedulerError"));
 }
 
-/* What the reasons for its waiting can be found from later. */
-static void write_waiting(struct buf *text, const struct pod *pod, const struct json *object)
+static bool wants_managed(const struct json *containers)
 {
-    buf_put(text, STR("{\"metadata\":{\"labels\":"));
-    json_write(text, pod->meta.labels);
-    if (pod->meta.annotations) {
-        buf_put(text, STR(",\"annotations\":"));
-        json_write(text, pod->meta.annotations);
+    JSON_EACH (container, containers) {
+        const struct json *resources = json_get(container, STR("resources"));
+        if (kube_at(resources, "requests", RESOURCE_MANAGED, NULL) ||
+            kube_at(resources, "limits", RESOURCE_MANAGED, NULL))
+            return true;
     }
-    buf_put(text, STR("},\"spec\":"));
-    json_write(text, json_get(object, STR("spec")));
-    buf_put_char(text, '}');
+    return false;
 }
 
-static struct stored *keep(const struct mem *mem, const struct pod *pod, struct str class,
-                           struct str text)
+/* The two ways in: the second scheduler, and the marker by which the cluster's own one asks. */
+static bool asks_us(const struct pod *pod, const struct json *object)
+{
+    return str_eq(pod->scheduler, STR(SCHEDULER_NAME)) ||
+           wants_managed(kube_at(object, "spec", "containers", NULL)) ||
+           wants_managed(kube_at(object, "spec", "initContainers", NULL));
+}
+
+static struct stored *keep(const struct mem *mem, const struct pod *pod, struct str class)
 {
     struct pod_load load;
     uint64_t devices = 0;
@@ -47,14 +50,13 @@ static struct stored *keep(const struct mem *mem, const struct pod *pod, struct 
     struct kube_meta meta = pod->meta;
     meta.owner_uid = meta.owner_name = (struct str){NULL, 0};
     struct stored *stored = store_new_object(mem, &meta, sizeof(struct cached_pod),
-                                             pod->node.len + class.len + more.len + text.len);
+                                             pod->node.len + class.len + more.len);
     if (!stored)
         return NULL;
     struct cached_pod *to = (struct cached_pod *)stored;
     to->node = store_keep_text(stored, pod->node);
     to->runtime_class = store_keep_text(stored, class);
     to->more = store_keep_text(stored, more);
-    to->text = store_keep_text(stored, text);
     to->cpu_milli = pod->amounts.of[RESOURCE_INDEX_CPU];
     to->memory = pod->amounts.of[RESOURCE_INDEX_MEMORY];
     to->is_ours = pod->is_ours;
@@ -70,17 +72,13 @@ static struct stored *project(const struct mem *mem, const struct json *object,
     (void)meta;
     struct pod pod;
     pod_read(&pod, object, NULL);
-    struct buf text;
-    struct str waiting = {NULL, 0};
-    buf_init(&text, mem, WAITING_TEXT_MAX);
-    if (pod.node.len == 0 && pod.is_ours && is_unschedulable(object)) {
-        write_waiting(&text, &pod, object);
-        if (!buf_failed(&text))
-            waiting = buf_str(&text);
-    }
     struct str class = kube_text_at(object, "spec", "runtimeClassName", NULL);
-    struct stored *stored = keep(mem, &pod, class, waiting);
-    buf_done(&text);
+    bool is_waiting = pod.node.len == 0 && pod.is_ours && is_unschedulable(object);
+    struct stored *stored = keep(mem, &pod, class);
+    if (stored) {
+        ((struct cached_pod *)stored)->is_waiting = is_waiting;
+        ((struct cached_pod *)stored)->asks_us = asks_us(&pod, object);
+    }
     return stored;
 }
 

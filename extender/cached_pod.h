@@ -13,11 +13,11 @@ struct cached_pod {
     struct str node;          /* it is bound to, or absent */
     struct str runtime_class; /* or absent */
     struct str more;          /* the bytes of a struct pod_load, or absent: only CPU and memory */
-    struct str
-        text; /* JSON of a pod of ours that waits and that the scheduler could not place, or absent */
     int64_t cpu_milli;
     int64_t memory;
     bool is_ours;
+    bool asks_us;    /* its scheduler asks the extender */
+    bool is_waiting; /* of ours, bound to no node, and kube-scheduler has found none for it */
     bool has_ended;
     bool wants_spread;
     bool has_bad_devices; /* the annotation cannot be read */

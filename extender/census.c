@@ -248,6 +248,7 @@ static void beat(struct census *census, struct slot *slot, int64_t renewed_wall_
     int64_t now_ns = clock_now_ns(clock);
     if (slot->has_lease && renewed_wall_ns == slot->renewed_wall_ns)
         return;
+    counter_add(census->config.heartbeats, 1);
     int64_t seen_ns = now_ns;
     if (!slot->has_lease && clock_wall_ns(clock) > renewed_wall_ns)
         seen_ns = now_ns - (clock_wall_ns(clock) - renewed_wall_ns);

@@ -16,6 +16,7 @@
 #ifndef EXTENDER_CENSUS_H
 #define EXTENDER_CENSUS_H
 
+#include "base/metrics.h"
 #include "extender/cached_pod.h"
 #include "extender/snapshot.h"
 
@@ -27,6 +28,7 @@ struct census_config {
     const struct random *random;
     struct catalog *catalog; /* a reference is taken */
     struct snapshot_source *source;
+    struct counter *heartbeats; /* renewals of Leases that were seen; may be NULL */
 };
 
 struct census *census_new(const struct census_config *config, struct err *err);

@@ -12,6 +12,7 @@ struct decision {
     struct str filtered; /* members of the JSON object */
     struct str scored;
     struct str bound;
+    struct str advice;
     bool is_waiting;
     uint64_t snapshot; /* on which it was refused */
     bool is_told;      /* that it was refused on that twice */
@@ -57,8 +58,8 @@ static void keep(struct decisions *d, struct str *to, struct str text)
 
 static void clear(struct decisions *d, struct decision *slot)
 {
-    struct str *const texts[] = {&slot->namespace, &slot->name,   &slot->uid,
-                                 &slot->filtered,  &slot->scored, &slot->bound};
+    struct str *const texts[] = {&slot->namespace, &slot->name,  &slot->uid,   &slot->filtered,
+                                 &slot->scored,    &slot->bound, &slot->advice};
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         drop(d, texts[i]);
     *slot = (struct decision){0};
@@ -86,7 +87,9 @@ static struct decision *find(struct decisions *d, struct str namespace, struct s
     return NULL;
 }
 
-static struct decision *take(struct decisions *d, struct str namespace, struct str name)
+/* What was decided about another pod of that name is forgotten. */
+static struct decision *take(struct decisions *d, struct str namespace, struct str name,
+                             struct str uid)
 {
     struct decision *slot = find(d, namespace, name);
     if (!slot) {
@@ -95,9 +98,13 @@ static struct decision *take(struct decisions *d, struct str namespace, struct s
             if (d->slots[i].used < slot->used)
                 slot = &d->slots[i];
         }
+    }
+    if (slot->used == 0 || !str_eq(slot->name, name) || !str_eq(slot->namespace, namespace) ||
+        !str_eq(slot->uid, uid)) {
         clear(d, slot);
         keep(d, &slot->namespace, namespace);
         keep(d, &slot->name, name);
+        keep(d, &slot->uid, uid);
     }
     slot->used = ++d->uses;
     return slot;
@@ -139,10 +146,9 @@ static void put_reasons(struct buf *buf, const struct wire_node *nodes, const ui
 }
 
 /* Of the pod's slot, before anything else is written to it. */
-static bool note_refusal(struct decision *slot, struct str uid, bool is_waiting, uint64_t snapshot)
+static bool note_refusal(struct decision *slot, bool is_waiting, uint64_t snapshot)
 {
-    bool is_same =
-        slot->is_waiting && is_waiting && slot->snapshot == snapshot && str_eq(slot->uid, uid);
+    bool is_same = slot->is_waiting && is_waiting && slot->snapshot == snapshot;
     bool is_news = is_same && snapshot != 0 && !slot->is_told;
     slot->is_waiting = is_waiting;
     slot->snapshot = snapshot;
@@ -165,9 +171,8 @@ bool decisions_filtered(struct decisions *d, const struct pod *pod, const struct
     put_reasons(&buf, nodes, verdicts, count, counts);
     buf_put_char(&buf, ']');
     pthread_mutex_lock(&d->lock);
-    struct decision *slot = take(d, pod->meta.namespace, pod->meta.name);
-    bool is_news = note_refusal(slot, pod->meta.uid, counts[VERDICT_FITS] == 0, snapshot);
-    keep(d, &slot->uid, pod->meta.uid);
+    struct decision *slot = take(d, pod->meta.namespace, pod->meta.name, pod->meta.uid);
+    bool is_news = note_refusal(slot, counts[VERDICT_FITS] == 0, snapshot);
     drop(d, &slot->scored);
     drop(d, &slot->bound);
     keep(d, &slot->filtered, buf_failed(&buf) ? STR("") : buf_str(&buf));
@@ -201,11 +206,29 @@ void decisions_bound(struct decisions *d, const struct wire_binding *binding, st
     json_write_str(&buf, error);
     buf_put_char(&buf, '}');
     pthread_mutex_lock(&d->lock);
-    struct decision *slot = take(d, binding->namespace, binding->name);
-    keep(d, &slot->uid, binding->uid);
+    struct decision *slot = take(d, binding->namespace, binding->name, binding->uid);
     if (!buf_failed(&buf))
         keep(d, &slot->bound, buf_str(&buf));
+    if (error.len == 0)
+        drop(d, &slot->advice);
     slot->is_waiting = slot->is_waiting && error.len > 0;
+    pthread_mutex_unlock(&d->lock);
+    buf_done(&buf);
+}
+
+void decisions_advised(struct decisions *d, const struct kube_meta *pod, struct str text)
+{
+    char time[CLOCK_TEXT_SIZE];
+    struct buf buf;
+    buf_init(&buf, d->mem, TEXT_MAX);
+    struct str now = clock_print(clock_wall_ns(d->clock), CLOCK_MILLIS, time);
+    buf_printf(&buf, ",\"advice\":{\"time\":\"%" PRIstr "\",\"text\":", STR_ARG(now));
+    json_write_str(&buf, text);
+    buf_put_char(&buf, '}');
+    pthread_mutex_lock(&d->lock);
+    struct decision *slot = take(d, pod->namespace, pod->name, pod->uid);
+    if (!buf_failed(&buf))
+        keep(d, &slot->advice, buf_str(&buf));
     pthread_mutex_unlock(&d->lock);
     buf_done(&buf);
 }
@@ -224,6 +247,7 @@ bool decisions_write(struct decisions *d, struct str namespace, struct str name,
         buf_put(buf, slot->filtered);
         buf_put(buf, slot->scored);
         buf_put(buf, slot->bound);
+        buf_put(buf, slot->advice);
         buf_put(buf, STR("}\n"));
     }
     pthread_mutex_unlock(&d->lock);

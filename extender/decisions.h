@@ -5,7 +5,11 @@
  * {"namespace":"team","name":"p","uid":"…","time":"…","nodes":5,"fit":1,
  *  "reasons":[{"reason":"GPU: of another type","help":"…","unresolvable":true,"nodes":4,
  *              "examples":["gpu-1",…]}],
- *  "best":{"node":"gpu-7","score":10},"binding":{"node":"gpu-7","devices":"0","error":""}}
+ *  "best":{"node":"gpu-7","score":10},"binding":{"node":"gpu-7","error":""},
+ *  "advice":{"time":"…","text":"GPU: of another type: 4 nodes (gpu-1, gpu-2, …): ask for …"}}
+ *
+ * "advice" (extender/advice.h) is about all nodes, and may be all there is when kube-scheduler's own rules leave
+ * nothing to ask about.
  */
 #ifndef EXTENDER_DECISIONS_H
 #define EXTENDER_DECISIONS_H
@@ -34,6 +38,9 @@ void decisions_scored(struct decisions *decisions, const struct pod *pod, struct
                       int score);
 void decisions_bound(struct decisions *decisions, const struct wire_binding *binding,
                      struct str error);
+
+/* Why it waits. */
+void decisions_advised(struct decisions *decisions, const struct kube_meta *pod, struct str text);
 
 /* Appends the JSON; false when nothing is known of the pod. */
 bool decisions_write(struct decisions *decisions, struct str namespace, struct str name,

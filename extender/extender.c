@@ -1,6 +1,7 @@
 /* Watches, census, binder and Lease, wired together. */
 #include "extender/extender.h"
 
+#include "extender/advice.h"
 #include "kube/lease.h"
 
 enum {
@@ -32,6 +33,8 @@ struct extender {
     struct census *census;
     struct store *pods;
     struct binder *binder;
+    struct kube_events *events;
+    struct advice *advice;
     int64_t binder_ns; /* when it wants to run again */
     struct catalog *catalog;
     struct watch watches[WATCHES];
@@ -45,7 +48,7 @@ struct extender {
 
     struct gauge_family *cached;
     struct gauge *pod_bytes, *reservations, *drifted, *overcommitted, *stray;
-    struct counter *drift_total, *audits;
+    struct counter *drift_total, *audits, *heartbeats;
 };
 
 /* ---- Requests from other threads ---- */
@@ -219,8 +222,10 @@ static void fire_tick(void *ctx, int64_t now_ns)
 {
     struct extender *e = ctx;
     timers_set(&e->timers, &e->tick, now_ns + TICK_S * CLOCK_NS_PER_SEC);
-    if (e->state == ACTIVE)
+    if (e->state == ACTIVE) {
         binder_tick(e->binder);
+        advice_tick(e->advice);
+    }
     gauge_set(e->reservations, (double)census_reservations(e->census));
 }
 
@@ -236,6 +241,7 @@ static void pod_changed(void *ctx, const struct stored *before, const struct sto
 {
     struct extender *e = ctx;
     census_pod_changed(e->census, before, after);
+    advice_pod_changed(e->advice, before, after);
 }
 
 /* ---- Starting ---- */
@@ -253,6 +259,8 @@ static void add_metrics(struct extender *e)
     e->reservations = metrics_gauge(
         m, "callboard_extender_reservations",
         "Pods whose devices are taken though the watch does not show them bound yet.");
+    e->heartbeats = metrics_counter(m, "callboard_node_heartbeats_total",
+                                    "Renewals of nodes' Leases that were seen.");
     e->audits = metrics_counter(m, "callboard_extender_audits_total",
                                 "Comparisons of the counts with the annotations of all pods.");
     e->drifted = metrics_gauge(m, "callboard_extender_drifted_nodes",
@@ -283,6 +291,35 @@ static int make_client(struct extender *e, struct err *err)
     return e->client ? 0 : -1;
 }
 
+static int make_advice(struct extender *e, struct err *err)
+{
+    const struct extender_config *c = &e->config;
+    struct str host_name, uuid;
+    str_cut(c->identity, '_', &host_name, &uuid);
+    e->events =
+        kube_events_new(&(const struct kube_events_config){.client = e->client,
+                                                           .timers = &e->timers,
+                                                           .clock = c->clock,
+                                                           .random = c->random,
+                                                           .mem = c->mem,
+                                                           .metrics = c->metrics,
+                                                           .component = STR("callboard-extender"),
+                                                           .instance = host_name},
+                        err);
+    if (!e->events)
+        return -1;
+    e->advice = advice_new(&(const struct advice_config){.client = e->client,
+                                                         .events = e->events,
+                                                         .source = c->source,
+                                                         .clock = c->clock,
+                                                         .mem = c->mem,
+                                                         .period_s = c->advice_s,
+                                                         .advised = c->advised,
+                                                         .ctx = c->ctx},
+                           err);
+    return e->advice ? 0 : -1;
+}
+
 static int make_state(struct extender *e, struct err *err)
 {
     const struct extender_config *c = &e->config;
@@ -290,7 +327,8 @@ static int make_state(struct extender *e, struct err *err)
                                                          .clock = c->clock,
                                                          .random = c->random,
                                                          .catalog = c->catalog,
-                                                         .source = c->source},
+                                                         .source = c->source,
+                                                         .heartbeats = e->heartbeats},
                            err);
     if (!e->census)
         return -1;
@@ -381,6 +419,8 @@ static void set_defaults(struct extender_config *c)
         c->settle_ns = c->bind_timeout_ns;
     if (c->audit_ns == 0)
         c->audit_ns = 60 * CLOCK_NS_PER_SEC;
+    if (c->advice_s == 0)
+        c->advice_s = 300;
     if (c->workers == 0)
         c->workers = 32;
 }
@@ -399,8 +439,8 @@ struct extender *extender_new(const struct extender_config *config, struct err *
     set_defaults(&e->config);
     timers_init(&e->timers, config->mem);
     add_metrics(e);
-    if (make_timers(e, err) < 0 || make_client(e, err) < 0 || make_state(e, err) < 0 ||
-        begin_watches(e, err) < 0) {
+    if (make_timers(e, err) < 0 || make_client(e, err) < 0 || make_advice(e, err) < 0 ||
+        make_state(e, err) < 0 || begin_watches(e, err) < 0) {
         extender_free(e);
         return NULL;
     }
@@ -420,6 +460,8 @@ void extender_free(struct extender *e)
     kube_lease_free(e->lease);
     for (size_t i = 0; i < WATCHES; i++)
         kube_reflector_free(e->watches[i].reflector);
+    advice_free(e->advice);
+    kube_events_free(e->events);
     store_free(e->pods);
     census_free(e->census);
     kube_client_free(e->client);

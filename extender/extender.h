@@ -43,12 +43,15 @@ struct extender_config {
     int64_t bind_timeout_ns; /* 5 s, as kube-scheduler waits */
     int64_t settle_ns;       /* bind_timeout_ns */
     int64_t audit_ns;        /* 1 min */
+    int64_t advice_s;        /* 5 min: until a pod that waits is looked at again */
     double qps;              /* of kube/client.h */
     unsigned burst;
     unsigned workers; /* bindings under way at a time; 32 */
 
     /* The request is done. Takes over a reference. */
     void (*answered)(void *ctx, struct bind_request *request);
+    /* Why a pod waits; the text is valid during the call. May be NULL. */
+    void (*advised)(void *ctx, const struct kube_meta *pod, struct str text);
     void *ctx;
 };
 

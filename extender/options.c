@@ -54,6 +54,13 @@ static const struct flag serve_flags[] = {
      .max = 3600000,
      .default_text = "1m",
      .text = "How often the counts are compared with the annotations of all pods."},
+    {.name = "advice-period",
+     FLAG_AS_DURATION(struct extender_options, serve.advice_ms),
+     .min = 1000,
+     .max = 3600000,
+     .default_text = "5m",
+     .text = "After how long a pod that waits is looked at again, for the event that says what "
+             "would help; twice as long each time, up to an hour."},
     {.name = "kube-api-qps",
      FLAG_AS_INT(struct extender_options, serve.qps),
      .min = 1,

@@ -122,10 +122,12 @@ static int start_extender(struct service *s, struct err *err)
         .lease_retry_ns = o->retry_period_ms * CLOCK_NS_PER_MS,
         .bind_timeout_ns = o->bind_timeout_ms * CLOCK_NS_PER_MS,
         .audit_ns = o->audit_ms * CLOCK_NS_PER_MS,
+        .advice_s = o->advice_ms / 1000,
         .qps = (double)o->qps,
         .burst = (unsigned)o->burst,
         .workers = WORKERS,
         .answered = verbs_answered,
+        .advised = verbs_advised,
         .ctx = &s->verbs,
     };
     s->extender = extender_new(&config, err);

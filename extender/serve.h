@@ -20,6 +20,7 @@ struct extender_serve_options {
     int64_t retry_period_ms;
     int64_t bind_timeout_ms;
     int64_t audit_ms;
+    int64_t advice_ms;
     int64_t qps;
     int64_t burst;
     int64_t threads;

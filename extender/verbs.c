@@ -65,6 +65,31 @@ static void collect_gpus(void *ctx, struct metrics_scrape *scrape)
     snapshot_unref(snapshot);
 }
 
+static void collect_ages(void *ctx, struct metrics_scrape *scrape)
+{
+    struct verbs *verbs = ctx;
+    int64_t now_ns = clock_now_ns(verbs->clock);
+    struct snapshot *snapshot = snapshot_get(verbs->source);
+    for (size_t i = 0; snapshot && i < snapshot->count; i++) {
+        int64_t age_ns = snapshot_heartbeat_age_ns(snapshot->nodes[i], now_ns);
+        if (age_ns >= 0)
+            metrics_sample(scrape, METRICS_VALUES(snapshot->nodes[i]->node.facts->name),
+                           (double)age_ns / 1e9);
+    }
+    snapshot_unref(snapshot);
+}
+
+static void collect_jobs(void *ctx, struct metrics_scrape *scrape)
+{
+    struct verbs *verbs = ctx;
+    struct snapshot *snapshot = snapshot_get(verbs->source);
+    for (size_t i = 0; snapshot && i < snapshot->count; i++) {
+        const struct node *node = &snapshot->nodes[i]->node;
+        metrics_sample(scrape, METRICS_VALUES(node->facts->name), (double)node->load.jobs);
+    }
+    snapshot_unref(snapshot);
+}
+
 static void collect_states(void *ctx, struct metrics_scrape *scrape)
 {
     struct verbs *verbs = ctx;
@@ -107,6 +132,11 @@ void verbs_add_metrics(struct verbs *verbs)
                       "Nodes by state: Available, Running (has pods of ours), Draining, Unhealthy "
                       "(heartbeat overdue), Failed.",
                       METRICS_LABELS("state"), WORKER_STATES, collect_states, verbs);
+    metrics_collector(m, METRICS_GAUGE, "callboard_node_heartbeat_age_seconds",
+                      "Time since the node's Lease was renewed, as far as it was seen.",
+                      METRICS_LABELS("node"), NODES_MAX, collect_ages, verbs);
+    metrics_collector(m, METRICS_GAUGE, "callboard_node_jobs", "Pods of ours on the node.",
+                      METRICS_LABELS("node"), NODES_MAX, collect_jobs, verbs);
     metrics_collector(m, METRICS_GAUGE, "callboard_node_cpu_requested_percent",
                       "CPU that pods have requested of what is allocatable.",
                       METRICS_LABELS("node"), NODES_MAX, collect_cpu, verbs);
@@ -353,6 +383,12 @@ void verbs_answered(void *ctx, struct bind_request *request)
                  LOG_CSTR("error", request->error));
     http_wait_end(request->wait);
     bind_request_unref(request);
+}
+
+void verbs_advised(void *ctx, const struct kube_meta *pod, struct str text)
+{
+    struct verbs *verbs = ctx;
+    decisions_advised(verbs->decisions, pod, text);
 }
 
 static void drop_request(void *state)

@@ -40,5 +40,7 @@ void verbs_people_routes(struct verbs *verbs, struct http_route routes[PEOPLE_RO
 
 /* For extender_config.answered; ctx is the verbs. */
 void verbs_answered(void *ctx, struct bind_request *request);
+/* The same for extender_config.advised. */
+void verbs_advised(void *ctx, const struct kube_meta *pod, struct str text);
 
 #endif

@@ -169,7 +169,8 @@ static void give_pod(struct fixture *f, const char *name, int milli, const char 
          print(f,
                "{'metadata':{'namespace':'team','name':'%s','uid':'uid-%s',"
                "'resourceVersion':'%lld','annotations':{%s%s%s}},"
-               "'spec':{'nodeName':'%s','containers':[{'resources':{'requests':"
+               "'spec':{'nodeName':'%s','schedulerName':'callboard-scheduler',"
+               "'containers':[{'resources':{'requests':"
                "{'cpu':'1','callboard.dev/gpu-milli':'%d'}}}]}}",
                name, name, (long long)++f->version, devices[0] ? "'callboard.dev/devices':'" : "",
                devices, devices[0] ? "'" : "", node, milli));
@@ -441,6 +442,27 @@ static void node_and_devices_are_written_in_one_request(void **state)
     expect_no_drift(f);
 }
 
+static void a_pod_of_another_scheduler_is_not_bound(void **state)
+{
+    struct fixture *f = *state;
+    give_node(f, "a", 1);
+    give(f, &f->pod_sink,
+         "{'metadata':{'namespace':'team','name':'p','uid':'uid-p','resourceVersion':'1'},"
+         "'spec':{'schedulerName':'default-scheduler','containers':[{}]}}");
+    bind_pod(f, "p", "a");
+    assert_int_equal(f->fake.count, 0);
+    expect_answer(f, 0,
+                  "the pod is neither for callboard-scheduler nor asks for callboard.dev/managed");
+    /* Unless it asks for what makes that one ask us. */
+    give(f, &f->pod_sink,
+         "{'metadata':{'namespace':'team','name':'p','uid':'uid-p','resourceVersion':'2'},"
+         "'spec':{'containers':[{},{'resources':{'limits':{'callboard.dev/managed':'1'}}}]}}");
+    bind_pod(f, "p", "a");
+    assert_int_equal(f->fake.count, 1);
+    fake_answer(&f->fake, 0, 201, "{}");
+    expect_answer(f, 1, "");
+}
+
 static void no_device_is_promised_twice_while_bindings_are_under_way(void **state)
 {
     struct fixture *f = *state;
@@ -708,6 +730,7 @@ int main(void)
         TEST(a_list_forgets_nodes_that_are_not_in_it),
         TEST(a_heartbeat_is_as_old_as_its_last_renewal_was_seen),
         TEST(node_and_devices_are_written_in_one_request),
+        TEST(a_pod_of_another_scheduler_is_not_bound),
         TEST(no_device_is_promised_twice_while_bindings_are_under_way),
         TEST(asking_again_gives_the_same_answer),
         TEST(a_lost_answer_is_asked_for),

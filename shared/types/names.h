@@ -57,4 +57,7 @@
 #define RESOURCE_GPU_MILLI "callboard.dev/gpu-milli"
 #define RESOURCE_MANAGED   "callboard.dev/managed"
 
+/* Of the second kube-scheduler, which asks the extender. */
+#define SCHEDULER_NAME "callboard-scheduler"
+
 #endif
