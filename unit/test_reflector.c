@@ -767,6 +767,20 @@ static void a_refresh_lists_anew_and_is_over_when_that_list_is_whole(void **stat
     assert_int_equal(kube_reflector_version(f->reflector), 20);
 }
 
+/* Who asks for it has just heard the server, which may refuse the first requests after a start (403, 429). */
+static void a_refresh_forgets_how_often_it_was_tried_before(void **state)
+{
+    struct fixture *f = *state;
+    say(f, LIST_END("10"));
+    for (int i = 0; i < 5; i++) {
+        fake_fail(&f->fake, last(f), KUBE_NOT_SENT);
+        pass_backoff(f);
+    }
+    kube_reflector_refresh(f->reflector);
+    fake_answer(&f->fake, last(f), 403, "{}");
+    assert_in_range(pass_backoff(f), 800, 1600);
+}
+
 static void the_metrics_tell_what_happened(void **state)
 {
     struct fixture *f = *state;
@@ -956,6 +970,7 @@ int main(void)
         TEST(a_transport_that_cannot_send_is_tried_again),
         TEST(it_tells_when_the_server_was_heard),
         TEST(a_refresh_lists_anew_and_is_over_when_that_list_is_whole),
+        TEST(a_refresh_forgets_how_often_it_was_tried_before),
         TEST(the_metrics_tell_what_happened),
         TEST(the_longest_list_takes_no_more_memory_than_its_largest_object),
         TEST(a_reflector_that_is_freed_cancels_its_request),

@@ -702,6 +702,7 @@ void kube_reflector_refresh(struct kube_reflector *reflector)
     reflector->exchange = NULL;
     timers_cancel(reflector->config.timers, &reflector->retry);
     reflector->is_fresh = false;
+    reflector->backoff_ns = BACKOFF_FIRST_NS;
     begin_list(reflector, "refresh");
 }
 

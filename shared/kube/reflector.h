@@ -71,7 +71,7 @@ void kube_reflector_free(struct kube_reflector *reflector);
 /* True once a list was whole (and for ever after). */
 bool kube_reflector_has_synced(const struct kube_reflector *reflector);
 /* What was seen so far may be behind what others wrote: begins a new list, which kube_reflector_is_fresh()
- * waits for. Not to be called by the sink. */
+ * waits for, and forgets how often something has failed before. Not to be called by the sink. */
 void kube_reflector_refresh(struct kube_reflector *reflector);
 /* A list that was begun after the last refresh was whole. */
 bool kube_reflector_is_fresh(const struct kube_reflector *reflector);
