@@ -251,7 +251,7 @@ fuzz: build/fuzz/fuzz_$(FUZZ) ## fuzzes one target: FUZZ=name SECONDS=n
 #
 # Figures are printed, never asserted: machines differ.
 
-.PHONY: bench bench-lint bench-webhook bench-controller bench-controller-memory bench-extender
+.PHONY: bench bench-lint bench-webhook bench-controller bench-flows bench-controller-memory bench-extender
 bench: bench-lint bench-webhook bench-controller bench-controller-memory bench-extender ## all benchmarks
 
 FLOW_TIME := build/release/flow-time
@@ -269,14 +269,18 @@ ROUNDS ?= 5
 bench-webhook: all ## callboard-webhook beside a webhook in Go: REQUESTS=n ROUNDS=n
 	@hack/bench/webhook -requests $(REQUESTS) -rounds $(ROUNDS)
 
-# Bare pods and Performers take turns so often.
+# Bare pods and Performers take turns so often, and bare Jobs and flows.
 TURNS ?= 3
 
-bench-controller: all ## Performers beside bare pods on a control plane: PERFORMERS=n NODES=n TURNS=n
+bench-controller: all ## Performers and flows beside bare pods and Jobs on a control plane: PERFORMERS=n FLOWS=n
 	@PERFORMERS="$(PERFORMERS)" NODES="$(NODES)" TURNS="$(TURNS)" hack/bench/controller
+	@FLOWS="$(FLOWS)" LARGE="$(LARGE)" NODES="$(NODES)" TURNS="$(TURNS)" hack/bench/flows
 
-bench-controller-memory: all build/release/unit/sim/apiserver ## the controller over many Performers: CYCLES=n
-	@CYCLES="$(CYCLES)" hack/bench/controller-memory
+bench-flows: all ## the second half of it: FLOWS=n LARGE=n NODES=n TURNS=n
+	@FLOWS="$(FLOWS)" LARGE="$(LARGE)" NODES="$(NODES)" TURNS="$(TURNS)" hack/bench/flows
+
+bench-controller-memory: all build/release/unit/sim/apiserver ## its memory over many objects: CYCLES=n FLOWS=n KEPT=n
+	@CYCLES="$(CYCLES)" FLOWS="$(FLOWS)" KEPT="$(KEPT)" hack/bench/controller-memory
 
 # Requests of each kind, and the sizes of the clusters.
 QUESTIONS ?= 1000

@@ -137,6 +137,32 @@ stored_flow() {
 	kubectl get jobflow "$1" -o json | jq -cS "$2"
 }
 
+# ---- Flows that run ----
+
+# in_phase NAME PHASE
+in_phase() {
+	[[ $(kubectl get jobflow "$1" -o jsonpath='{.status.phase}') == "$2" ]]
+}
+
+# steps NAME: "name phase" of each.
+steps() {
+	kubectl get jobflow "$1" -o json | jq -r '[.status.steps[]? | "\(.name) \(.phase)"] | join(", ")'
+}
+
+# jobs_of NAME: how many Jobs the flow has.
+jobs_of() {
+	kubectl get jobs -l "workflow.kube-zen.io/flow=$1" -o name | wc -l
+}
+
+# job_of NAME STEP FILTER: what the jq filter finds in the Jobs of a step.
+job_of() {
+	kubectl get jobs -l "workflow.kube-zen.io/flow=$1,workflow.kube-zen.io/step=$2" -o json | jq -cS "$3"
+}
+
+has_job() {
+	[[ $(job_of "$1" "$2" '.items | length') -gt 0 ]]
+}
+
 # ---- The webhook ----
 
 # Bats waits for whoever holds its descriptors, and the process outlives the test.

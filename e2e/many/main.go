@@ -1,6 +1,7 @@
 // Command many creates a number of Performers, or as many bare pods with a Service each, and waits until all
-// of them serve: a Performer is Running and ready; a pod is Ready and its Service leads to it. It prints how
-// long that took, in seconds since the first request, as JSON. What it made stays there.
+// of them serve: a Performer is Running and ready; a pod is Ready and its Service leads to it. Or it creates
+// flows, or the same Jobs without a flow, and waits until all have ended well (jobs.go). It prints how long
+// that took, in seconds since the first request, as JSON. What it made stays there.
 package main
 
 import (
@@ -41,6 +42,8 @@ var (
 	pods       = resource{"/api/v1", "pods"}
 	services   = resource{"/api/v1", "services"}
 	slices     = resource{"/apis/discovery.k8s.io/v1", "endpointslices"}
+	flows      = resource{"/apis/workflow.kube-zen.io/v1alpha1", "jobflows"}
+	jobs       = resource{"/apis/batch/v1", "jobs"}
 )
 
 func (c *client) url(r resource) string {
@@ -97,14 +100,16 @@ type seen struct {
 
 func performerServes(o *seen) bool { return o.Status.Phase == "Running" && o.Status.Ready }
 
-func podServes(o *seen) bool {
+func hasCondition(o *seen, name string) bool {
 	for _, condition := range o.Status.Conditions {
-		if condition.Type == "Ready" {
+		if condition.Type == name {
 			return condition.Status == "True"
 		}
 	}
 	return false
 }
+
+func podServes(o *seen) bool { return hasCondition(o, "Ready") }
 
 func sliceServes(o *seen) bool {
 	for _, endpoint := range o.Endpoints {
@@ -115,19 +120,22 @@ func sliceServes(o *seen) bool {
 	return false
 }
 
-// watch returns once `count` objects are as `serves` wants them. The apiserver may end a watch at any time, that of
-// a custom resource even soon after its definition was applied; the next one begins with all there is.
-func (c *client) watch(ctx context.Context, r resource, count int, serves func(*seen) bool) error {
+// watch returns once `count` objects are as `serves` wants them, and says of each when it is. The apiserver may end a
+// watch at any time, that of a custom resource even soon after its definition was applied; the next one begins with
+// all there is.
+func (c *client) watch(ctx context.Context, r resource, count int, serves func(*seen) bool, say func(name string)) error {
 	done := map[string]bool{}
 	for {
-		err := c.watchOnce(ctx, r, count, serves, done)
+		err := c.watchOnce(ctx, r, count, serves, say, done)
 		if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 			return err
 		}
 	}
 }
 
-func (c *client) watchOnce(ctx context.Context, r resource, count int, serves func(*seen) bool, done map[string]bool) error {
+func (c *client) watchOnce(ctx context.Context, r resource, count int, serves func(*seen) bool, say func(name string),
+	done map[string]bool,
+) error {
 	request, err := http.NewRequestWithContext(ctx, "GET", c.url(r)+"?watch=1", nil)
 	if err != nil {
 		return err
@@ -148,13 +156,15 @@ func (c *client) watchOnce(ctx context.Context, r resource, count int, serves fu
 			Object seen   `json:"object"`
 		}
 		if err := decoder.Decode(&event); err != nil {
-			return fmt.Errorf("watching %s, %d of %d serve: %w", r.plural, len(done), count, err)
+			return fmt.Errorf("watching %s, %d of %d are there: %w", r.plural, len(done), count, err)
 		}
 		name := event.Object.Metadata.Name
-		if event.Type != "DELETED" && serves(&event.Object) {
-			done[name] = true
-		} else {
+		switch {
+		case event.Type == "DELETED" || !serves(&event.Object):
 			delete(done, name)
+		case !done[name]:
+			done[name] = true
+			say(name)
 		}
 	}
 	return nil
@@ -240,6 +250,8 @@ func resourceOf(o object) resource {
 		return performers
 	case "Pod":
 		return pods
+	case "JobFlow":
+		return flows
 	default:
 		return services
 	}
@@ -252,36 +264,61 @@ type result struct {
 	ServingSeconds float64 `json:"servingSeconds"`
 }
 
+// work is what is to be created, and when it has come to its end.
+type work struct {
+	objects func(name string) []object
+	wanted  map[resource]func(*seen) bool
+}
+
+var works = map[string]work{
+	"performers": {performer, map[resource]func(*seen) bool{performers: performerServes}},
+	"pods":       {bare, map[resource]func(*seen) bool{pods: podServes, slices: sliceServes}},
+	"flows":      {flow, map[resource]func(*seen) bool{flows: hasCompleted}},
+}
+
+// createAndWait sends all at once, and returns when each has come to its end, with the time of the last request.
+func createAndWait(ctx context.Context, c *client, w work, count, connections int) (created time.Time, err error) {
+	failures := make(chan error, len(w.wanted))
+	for r, serves := range w.wanted {
+		go func() { failures <- c.watch(ctx, r, count, serves, func(string) {}) }()
+	}
+	if err := c.createAll(count, connections, w.objects); err != nil {
+		return created, err
+	}
+	created = time.Now()
+	for range w.wanted {
+		if err := <-failures; err != nil {
+			return created, err
+		}
+	}
+	return created, nil
+}
+
 func run(c *client, what string, count, connections int, timeout time.Duration) (*result, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	wanted := map[resource]func(*seen) bool{performers: performerServes}
-	objects := performer
-	if what == "pods" {
-		wanted = map[resource]func(*seen) bool{pods: podServes, slices: sliceServes}
-		objects = bare
-	}
-	failures := make(chan error, len(wanted))
-	for r, serves := range wanted {
-		go func() { failures <- c.watch(ctx, r, count, serves) }()
-	}
+	w, isKnown := works[what]
 	start := time.Now()
-	if err := c.createAll(count, connections, objects); err != nil {
+	var created time.Time
+	var err error
+	switch {
+	case isKnown:
+		created, err = createAndWait(ctx, c, w, count, connections)
+	case what == "jobs":
+		created, err = runByLevels(ctx, c, count, connections)
+	default:
+		err = fmt.Errorf("-what %s is not known", what)
+	}
+	if err != nil {
 		return nil, err
 	}
-	created := time.Since(start)
-	for range wanted {
-		if err := <-failures; err != nil {
-			return nil, err
-		}
-	}
-	return &result{count, created.Seconds(), time.Since(start).Seconds()}, nil
+	return &result{count, created.Sub(start).Seconds(), time.Since(start).Seconds()}, nil
 }
 
 func main() {
 	file := flag.String("kubeconfig", "", "what `kubectl config view --raw --minify --flatten -o json` prints")
 	namespace := flag.String("namespace", "default", "where")
-	what := flag.String("what", "performers", "performers, or pods: with a Service each")
+	what := flag.String("what", "performers", "performers; pods: with a Service each; flows; jobs: those of as many flows")
 	count := flag.Int("count", 500, "how many")
 	connections := flag.Int("connections", 16, "requests at once")
 	timeout := flag.Duration("timeout", 10*time.Minute, "for all")

@@ -1,15 +1,17 @@
 /*
  * The simulated API server over HTTP/1.1, for clients that are programs: the differential test, and the
- * memory of the real controller over many Performers.
+ * memory of the real controller over many Performers and flows (cycles.h).
  *
  *   apiserver --listen PORT [--no-webhook]        answers until it is ended; PORT 0 takes a free one
  *   apiserver --listen PORT --cycles N            also plays a healthy cluster, and a user who makes N
  *                                                 Performers, waits for each to run, and deletes it
+ *   apiserver --listen PORT --flows N             the same with flows, and waits for their end
+ *   apiserver --listen PORT --kept N              has N flows that have ended, with their Jobs
  *
- * Prints "listening on PORT", and with --cycles a line "cycles N" after every N/10 and at the end. One
- * thread, loopback, no TLS. A peer that does not read is dropped when 64 MiB wait for it.
+ * Prints "listening on PORT", and with --cycles or --flows a line "cycles N" after every N/10 and at the
+ * end. One thread, loopback, no TLS. A peer that does not read is dropped when 64 MiB wait for it.
  */
-#include "unit/sim/actors.h"
+#include "unit/sim/cycles.h"
 #include "unit/sim/tree.h"
 
 #include <arpa/inet.h>
@@ -18,7 +20,13 @@
 #include <poll.h>
 #include <unistd.h>
 
-enum { CONNECTIONS_MAX = 256, REQUEST_MAX = 8 << 20, WAITING_MAX = 64 << 20, HISTORY = 20000 };
+enum {
+    CONNECTIONS_MAX = 256,
+    REQUEST_MAX = 8 << 20,
+    WAITING_MAX = 64 << 20,
+    PUMPED_MAX = 4 << 20, /* of a watch, before more of it is written out */
+    HISTORY = 20000,
+};
 
 struct connection {
     int fd; /* -1: free */
@@ -33,10 +41,8 @@ struct apiserver {
     struct sim_actors actors;
     struct connection connections[CONNECTIONS_MAX];
     int listener;
-    uint64_t cycles, cycles_done, cycles_begun;
+    struct sim_cycles cycles;
 };
-
-enum { CYCLES_AT_ONCE = 50 };
 
 /* ---- Answers ---- */
 
@@ -64,6 +70,8 @@ static void pump_watch(struct apiserver *server, struct connection *c)
     struct buf piece;
     bool has_ended = false;
     int64_t now_ns = server->world.now_ns;
+    if (c->out.len - c->sent > PUMPED_MAX)
+        return;
     buf_init(&piece, mem_system(), WAITING_MAX);
     while (piece.len < (1 << 20) && sim_watch_next(c->watch, UINT64_MAX, &piece, &has_ended))
         ;
@@ -218,37 +226,6 @@ static void serve_connection(struct apiserver *server, struct connection *c, sho
         connection_close(c);
 }
 
-/* ---- The user who makes Performers and deletes them ---- */
-
-static void cycle_one(struct apiserver *server, const struct sim_object *performer)
-{
-    char path[512];
-    bool is_running =
-        str_eq(kube_text_at(performer->tree, "status", "phase", NULL), STR("Running"));
-    if (is_running && !str_is_set(performer->meta.deletion_timestamp))
-        sim_ask(&server->world, "DELETE", sim_path(performer, NULL, path, sizeof(path)), "%s", "");
-}
-
-static void cycle(struct apiserver *server)
-{
-    const struct sim_shelf *performers =
-        sim_store_shelf(&server->world.server.store, &kube_performers);
-    for (size_t i = performers->count; i-- > 0;)
-        cycle_one(server, performers->objects[i]);
-    uint64_t done = server->cycles_begun - performers->count;
-    uint64_t step = server->cycles / 10 ? server->cycles / 10 : 1;
-    if (done / step > server->cycles_done / step) {
-        printf("cycles %llu\n", (unsigned long long)(done / step * step));
-        fflush(stdout);
-    }
-    server->cycles_done = done;
-    while (performers->count < CYCLES_AT_ONCE && server->cycles_begun < server->cycles) {
-        char name[32];
-        snprintf(name, sizeof(name), "p%llu", (unsigned long long)server->cycles_begun++);
-        sim_user_create(&server->actors, "blue", name, "registry.example/app:v1", "Recreate");
-    }
-}
-
 /* ---- The loop ---- */
 
 static void run_world(struct apiserver *server)
@@ -256,8 +233,8 @@ static void run_world(struct apiserver *server)
     struct sim_world *world = &server->world;
     world->now_ns = clock_now_ns(clock_system());
     timers_run(&world->timers, world->now_ns);
-    if (server->cycles > 0)
-        cycle(server);
+    if (server->cycles.wanted > 0)
+        sim_cycles_act(&server->cycles);
     if (world->server.store.event_count > 2 * HISTORY)
         sim_store_compact(&world->server.store, world->server.store.version - HISTORY);
 }
@@ -308,7 +285,7 @@ static void init(struct apiserver *server)
     world->wall_offset_ns = clock_wall_ns(clock_system()) - world->now_ns;
     for (size_t i = 0; i < CONNECTIONS_MAX; i++)
         server->connections[i].fd = -1;
-    sim_actors_init(&server->actors, world, false);
+    sim_actors_init(&server->actors, world, true);
     sim_actors_calm(&server->actors);
     server->actors.hurry = 50;
 }
@@ -322,29 +299,42 @@ static void stop_actors(struct apiserver *server)
     sim_ask(&server->world, "DELETE", STR("/api/v1/nodes/node-c"), "%s", "");
 }
 
+static void play(struct apiserver *server, const struct sim_cycle *kind, int64_t wanted)
+{
+    server->cycles = (struct sim_cycles){
+        .actors = &server->actors, .kind = kind, .wanted = (uint64_t)wanted};
+}
+
 int main(int argc, char **argv)
 {
     static const struct option known[] = {{"listen", required_argument, NULL, 'l'},
                                           {"cycles", required_argument, NULL, 'c'},
+                                          {"flows", required_argument, NULL, 'f'},
+                                          {"kept", required_argument, NULL, 'k'},
                                           {"no-webhook", no_argument, NULL, 'w'},
                                           {NULL, 0, NULL, 0}};
     struct apiserver *server = calloc(1, sizeof(*server));
-    int64_t port = 0, cycles = 0;
+    int64_t port = 0, number = 0;
     int option;
     sim_require(server != NULL);
     init(server);
     while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
+        if (optarg)
+            str_to_int64(str_from_cstr(optarg), &number);
         if (option == 'l')
-            str_to_int64(str_from_cstr(optarg), &port);
+            port = number;
         else if (option == 'c')
-            str_to_int64(str_from_cstr(optarg), &cycles);
+            play(server, &sim_performer_cycle, number);
+        else if (option == 'f')
+            play(server, &sim_flow_cycle, number);
+        else if (option == 'k')
+            sim_make_ended_flows(&server->world, (uint64_t)number);
         else if (option == 'w')
             server->world.server.has_webhook = false;
         else
             return 2;
     }
-    server->cycles = (uint64_t)cycles;
-    if (cycles == 0)
+    if (server->cycles.wanted == 0)
         stop_actors(server);
     server->listener = listen_on((uint16_t)port);
     for (;;)
