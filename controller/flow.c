@@ -81,9 +81,10 @@ static void conclude(struct flow_scene *scene)
     }
     size_t before = scene->plan->action_count;
     flow_status_write(scene, &s);
+    if (scene->plan->action_count == before)
+        return;
     flow_tell(scene);
-    if (scene->plan->action_count > before)
-        tell_phase(scene, &s);
+    tell_phase(scene, &s);
 }
 
 /* ---- Running ---- */

@@ -26,7 +26,7 @@ static bool may_be_indexed(const struct flow_step *step)
     return mode.len > 0 && !str_eq(mode, STR("NonIndexed"));
 }
 
-static size_t name_max(const struct flow_step *step)
+size_t flow_child_name_max(const struct flow_step *step)
 {
     enum { LABEL_MAX = 63, INDEX_MAX = 11, PERFORMER_MAX = 53 };
     if (step_is(step, "Performer"))
@@ -34,22 +34,22 @@ static size_t name_max(const struct flow_step *step)
     return may_be_indexed(step) ? LABEL_MAX - INDEX_MAX : LABEL_MAX;
 }
 
-struct str flow_child_name(struct arena *arena, const struct flow_owner *flow,
-                           const struct flow_step *step, int64_t attempt)
+struct str flow_child_name(struct arena *arena, const struct flow_owner *flow, struct str step,
+                           size_t max, int64_t attempt)
 {
     enum { HASH_DIGITS = 8 };
     char stem[128], number[24];
-    int len = snprintf(stem, sizeof(stem), "%" PRIstr "-%" PRIstr, STR_ARG(flow->name),
-                       STR_ARG(step->name));
+    int len =
+        snprintf(stem, sizeof(stem), "%" PRIstr "-%" PRIstr, STR_ARG(flow->name), STR_ARG(step));
     struct str cut = {stem, len < (int)sizeof(stem) ? (size_t)len : sizeof(stem) - 1};
-    cut = str_sub(cut, 0, name_max(step) - 1 - HASH_DIGITS);
+    cut = str_sub(cut, 0, max - 1 - HASH_DIGITS);
     while (cut.len > 0 && (stem[cut.len - 1] == '-' || stem[cut.len - 1] == '.'))
         cut.len--;
     /* A flow's name may have dots, which are none of a host name. */
     for (size_t i = 0; i < cut.len; i++)
         stem[i] = stem[i] == '.' ? '-' : stem[i];
     snprintf(number, sizeof(number), "%" PRId64, attempt);
-    uint64_t parts[2] = {hash_pair(&fixed_seed, flow->uid, step->name),
+    uint64_t parts[2] = {hash_pair(&fixed_seed, flow->uid, step),
                          hash_text(&fixed_seed, str_from_cstr(number))};
     uint64_t hash = hash_text(&fixed_seed, (struct str){(const char *)parts, sizeof(parts)}) >> 32;
     return arena_printf(arena, "%" PRIstr "-%08" PRIx64, STR_ARG(cut), hash);
@@ -293,7 +293,8 @@ static struct json *child_metadata(struct manifest *m, const struct flow_try *tr
 {
     const struct json *from = json_get(template, STR("metadata"));
     struct json *metadata = manifest_object(m);
-    struct str name = flow_child_name(m->arena, &try->flow, try->step, try->attempt);
+    struct str name = flow_child_name(m->arena, &try->flow, try->step->name,
+                                      flow_child_name_max(try->step), try->attempt);
     m->failed = m->failed || !str_is_set(name);
     manifest_put_str(m, metadata, "name", name);
     manifest_put_str(m, metadata, "namespace", try->flow.namespace);

@@ -49,11 +49,13 @@ struct flow_try {
 
 /*
  * FLOW-STEP, cut to fit, "-" and 8 hexadecimal digits of a hash of (uid, step, attempt): a DNS label of at
- * most 63 bytes, less for an Indexed Job, whose pods' host names are longer than its own, and for a
- * Performer, whose children's names are. Absent without memory.
+ * most `max` bytes. Absent without memory.
  */
-struct str flow_child_name(struct arena *arena, const struct flow_owner *flow,
-                           const struct flow_step *step, int64_t attempt);
+struct str flow_child_name(struct arena *arena, const struct flow_owner *flow, struct str step,
+                           size_t max, int64_t attempt);
+/* 63; less for an Indexed Job, whose pods' host names are longer than its own, and for a Performer, whose
+ * children's names are. */
+size_t flow_child_name_max(const struct flow_step *step);
 
 /* The whole object, kind and all. NULL with *err filled: 422 with the field in front of the message when
  * the values do not fit into the template (the step has failed; a retry makes it no better), 507 without

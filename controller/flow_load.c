@@ -132,7 +132,7 @@ static void tell_end(struct flow_book *book, uint32_t i)
     if (step->end_ns == 0)
         step->end_ns = book->scene->now.wall_ns;
     if (tale != FLOW_REASON_NONE)
-        flow_tell_step(book->scene, tale, i);
+        flow_tell_step(book, tale, i);
     if (!m)
         return;
     counter_add(counter_of(m->steps, METRICS_VALUES(scope_phases[step->phase])), 1);
@@ -276,6 +276,7 @@ static int read_flags(struct loading *l)
         to->continues = step->continue_on_failure;
         to->timeout_s = step->timeout_seconds.is_set ? (uint32_t)step->timeout_seconds.value : 0;
         to->has_when = str_trim(step->when).len > 0;
+        to->name_max = (uint8_t)flow_child_name_max(step);
         mark_read(l, i, step->inputs.parameters);
         mark_read(l, i, step->outputs.parameters);
     }
@@ -411,10 +412,8 @@ static int restore_performers(struct loading *l, const uint8_t *phases)
         if (step->type != STEP_PERFORMER || phases[i] != STEP_PENDING)
             continue;
         int64_t attempt = (int64_t)step->attempt + step->is_retrying;
-        const struct flow_step *spec = next_step(l, i);
-        if (!spec)
-            return -1;
-        struct str name = flow_child_name(&l->all, &l->scene->owner, spec, attempt);
+        struct str name = flow_child_name(&l->all, &l->scene->owner, book->results[i].name,
+                                          step->name_max, attempt);
         if (!str_is_set(name))
             return err_no_memory(l->err, "reading a flow");
         const struct stored *stored =

@@ -154,14 +154,8 @@ struct flow_read {
     struct arena arena; /* of all this */
 };
 
-/* What there is to tell about steps, by reason: names, and how many there are. */
-enum { FLOW_TALES_MAX = 8, FLOW_TALE_SIZE = 256 };
-struct flow_tale {
-    enum flow_reason reason;
-    unsigned count;
-    size_t len;
-    char names[FLOW_TALE_SIZE];
-};
+/* Events about steps, each about all that it is true of. */
+enum { FLOW_TALES = 6 };
 
 struct flow_scene;
 
@@ -201,6 +195,7 @@ struct flow_book {
     int64_t written_ns;
     int64_t behind_ns; /* monotonic: since when there is something to tell; 0: there is not */
     unsigned thinness; /* how much is left out so that it fits */
+    uint32_t untold[FLOW_TALES]; /* of how many steps that is to be told */
     /* Of steps that ended well, for the estimate. */
     int64_t took_ns;
     int64_t took_count;
@@ -220,8 +215,6 @@ struct flow_scene {
     /* The step that was read last. */
     const struct flow_step *step;
     uint32_t step_index;
-    struct flow_tale tales[FLOW_TALES_MAX];
-    size_t tale_count;
 };
 
 /* ---- flow_load.c ---- */
@@ -285,8 +278,9 @@ void flow_again_at(struct flow_scene *scene, int64_t wall_ns);
 /* An event about the flow. */
 void flow_event(struct flow_scene *scene, bool is_warning, enum flow_reason reason,
                 struct str message);
-/* The same about a step: those of a reason become one event, told at the end by flow_tell(). */
-void flow_tell_step(struct flow_scene *scene, enum flow_reason reason, uint32_t step);
+/* The same about a step, when the status is written: flow_tell() then makes one event of all steps of that
+ * reason. */
+void flow_tell_step(struct flow_book *book, enum flow_reason reason, uint32_t step);
 void flow_tell(struct flow_scene *scene);
 
 /* ---- flow_status.c ---- */

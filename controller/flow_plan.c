@@ -3,6 +3,8 @@
 
 #include "controller/plan.h"
 
+#include <stdio.h>
+
 bool flow_plan_is_full(const struct flow_scene *scene)
 {
     /* The last place is the status's. */
@@ -105,58 +107,56 @@ void flow_event(struct flow_scene *scene, bool is_warning, enum flow_reason reas
                flow_reason_name(reason), message);
 }
 
-static struct flow_tale *find_tale(struct flow_scene *scene, enum flow_reason reason)
+static const struct {
+    enum flow_reason reason;
+    bool is_warning;
+} tales[FLOW_TALES] = {
+    {FLOW_REASON_STEP_STARTED, false},     {FLOW_REASON_STEP_SUCCEEDED, false},
+    {FLOW_REASON_RETRYING, true},          {FLOW_REASON_STEP_FAILED, true},
+    {FLOW_REASON_APPROVAL_PENDING, false}, {FLOW_REASON_STEP_SKIPPED, false},
+};
+
+void flow_tell_step(struct flow_book *book, enum flow_reason reason, uint32_t i)
 {
-    for (size_t i = 0; i < scene->tale_count; i++) {
-        if (scene->tales[i].reason == reason)
-            return &scene->tales[i];
+    struct run_step *step = &book->run.steps[i];
+    for (unsigned k = 0; k < FLOW_TALES; k++) {
+        if (tales[k].reason != reason || step->untold & 1U << k)
+            continue;
+        step->untold |= (uint8_t)(1U << k);
+        book->untold[k]++;
     }
-    if (scene->tale_count == FLOW_TALES_MAX)
-        return NULL;
-    struct flow_tale *tale = &scene->tales[scene->tale_count++];
-    *tale = (struct flow_tale){.reason = reason};
-    return tale;
 }
 
-void flow_tell_step(struct flow_scene *scene, enum flow_reason reason, uint32_t step)
+/* The names of the steps, as many as fit, and how many more there are. */
+static struct str take_names(struct flow_scene *scene, unsigned k)
 {
-    struct flow_tale *tale = find_tale(scene, reason);
-    struct str name = scene->book->results[step].name;
-    if (!tale)
-        return;
-    tale->count++;
-    if (tale->len + name.len + 2 > sizeof(tale->names))
-        return;
-    if (tale->len > 0) {
-        memcpy(tale->names + tale->len, ", ", 2);
-        tale->len += 2;
+    enum { NAMES_MAX = 256 };
+    struct flow_book *book = scene->book;
+    char names[NAMES_MAX];
+    size_t len = 0;
+    uint32_t left = book->untold[k];
+    for (uint32_t i = 0; i < book->run.count; i++) {
+        struct str name = book->results[i].name;
+        if (!(book->run.steps[i].untold & 1U << k))
+            continue;
+        book->run.steps[i].untold &= (uint8_t) ~(1U << k);
+        if (len + name.len + 2 >= NAMES_MAX)
+            continue;
+        len += (size_t)snprintf(names + len, NAMES_MAX - len, "%s%" PRIstr, len ? ", " : "",
+                                STR_ARG(name));
+        left--;
     }
-    memcpy(tale->names + tale->len, name.ptr, name.len);
-    tale->len += name.len;
-}
-
-static unsigned told(const struct flow_tale *tale)
-{
-    unsigned count = tale->len > 0;
-    for (size_t i = 0; i < tale->len; i++)
-        count += tale->names[i] == ',';
-    return count;
+    book->untold[k] = 0;
+    if (left > 0)
+        return manifest_printf(&scene->make, "%" PRIstr " and %u more",
+                               STR_ARG(((struct str){names, len})), left);
+    return manifest_printf(&scene->make, "%" PRIstr, STR_ARG(((struct str){names, len})));
 }
 
 void flow_tell(struct flow_scene *scene)
 {
-    struct manifest *m = &scene->make;
-    for (size_t i = 0; i < scene->tale_count; i++) {
-        const struct flow_tale *tale = &scene->tales[i];
-        bool is_warning = tale->reason != FLOW_REASON_STEP_STARTED &&
-                          tale->reason != FLOW_REASON_STEP_SUCCEEDED &&
-                          tale->reason != FLOW_REASON_STEP_SKIPPED &&
-                          tale->reason != FLOW_REASON_APPROVED &&
-                          tale->reason != FLOW_REASON_APPROVAL_PENDING;
-        unsigned more = tale->count - told(tale);
-        struct str names = {tale->names, tale->len};
-        flow_event(
-            scene, is_warning, tale->reason,
-            more > 0 ? manifest_printf(m, "%" PRIstr " and %u more", STR_ARG(names), more) : names);
+    for (unsigned k = 0; scene->book && k < FLOW_TALES; k++) {
+        if (scene->book->untold[k] > 0)
+            flow_event(scene, tales[k].is_warning, tales[k].reason, take_names(scene, k));
     }
 }

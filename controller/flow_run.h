@@ -63,6 +63,8 @@ struct run_step {
     bool has_when : 1;
     bool is_asked : 1; /* its condition holds */
     bool is_read : 1;  /* others read its Job */
+    uint8_t name_max;  /* bytes of its children's names */
+    uint8_t untold;    /* bits: the events about it that are to be told */
     enum flow_reason reason;
     uint32_t ignored;   /* attempts that are no retries */
     uint32_t timeout_s; /* of an attempt; 0: none */

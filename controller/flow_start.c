@@ -188,7 +188,7 @@ static void await_decision(struct flow_scene *scene, uint32_t i, const struct fl
     flow_keep_words(book, &book->words[i].message, step->message);
     book->changes++;
     flow_run_put(&book->run, i, RUN_WATCHED, STEP_PENDING_APPROVAL);
-    flow_tell_step(scene, FLOW_REASON_APPROVAL_PENDING, i);
+    flow_tell_step(book, FLOW_REASON_APPROVAL_PENDING, i);
     const struct json *decisions = flow_decisions(scene);
     if (decisions)
         flow_decide(scene, i, decisions);

@@ -9,11 +9,9 @@
 struct str flow_child_of(struct flow_scene *scene, uint32_t i)
 {
     const struct flow_book *book = scene->book;
-    /* All that it asks of a step, but for an Indexed Job and a Performer, whose names are shorter. */
-    const struct flow_step *step = flow_step_of(scene, i);
-    struct str name = {NULL, 0};
-    if (step)
-        name = flow_child_name(scene->plan->arena, &scene->owner, step, book->run.steps[i].attempt);
+    const struct run_step *step = &book->run.steps[i];
+    struct str name = flow_child_name(scene->plan->arena, &scene->owner, book->results[i].name,
+                                      step->name_max, step->attempt);
     scene->make.failed = scene->make.failed || !str_is_set(name);
     return name;
 }
@@ -128,7 +126,7 @@ static void fail_attempt(struct flow_scene *scene, uint32_t i, const struct fail
     step->ignored += failure->is_ignored;
     book->retries += !failure->is_ignored;
     flow_run_put(&book->run, i, RUN_WATCHED, STEP_PENDING);
-    flow_tell_step(scene, FLOW_REASON_RETRYING, i);
+    flow_tell_step(book, FLOW_REASON_RETRYING, i);
     if (scene->controller->metrics)
         counter_add(scene->controller->metrics->retries, 1);
 }
@@ -288,7 +286,7 @@ static void begin_step(struct flow_scene *scene, uint32_t i, int64_t at_ns, enum
     step->due_ns = 0;
     say(scene, i, (struct str){NULL, 0});
     flow_run_put(&scene->book->run, i, list, STEP_RUNNING);
-    flow_tell_step(scene, FLOW_REASON_STEP_STARTED, i);
+    flow_tell_step(scene->book, FLOW_REASON_STEP_STARTED, i);
 }
 
 /* A create of before whose answer came late: its step has ended without it. */

@@ -101,7 +101,7 @@ static struct str name_of(struct fixture *f, const char *flow, const char *step,
     owner.name = str_from_cstr(flow);
     with.name = str_from_cstr(step);
     with.type = str_from_cstr(type);
-    return flow_child_name(&f->arena, &owner, &with, attempt);
+    return flow_child_name(&f->arena, &owner, with.name, flow_child_name_max(&with), attempt);
 }
 
 #define LONG_63 "a23456789-b23456789-c23456789-d23456789-e23456789-f23456789-g23"
@@ -165,7 +165,8 @@ static void the_job_is_owned_labelled_and_found_by_its_labels(void **state)
     assert_at(job, "$.kind", "\"Job\"");
     assert_at(job, "$.metadata.namespace", "\"team\"");
     assert_str_equal(json_str(json_path(job, "metadata", "name", NULL)),
-                     flow_child_name(&f->arena, &f->try.flow, f->try.step, 3));
+                     flow_child_name(&f->arena, &f->try.flow, f->try.step->name,
+                                     flow_child_name_max(f->try.step), 3));
     assert_at(job, "$.metadata.uid", "");
     assert_at(job, "$.metadata.ownerReferences",
               "[{\"apiVersion\":\"workflow.kube-zen.io/v1alpha1\",\"kind\":\"JobFlow\","

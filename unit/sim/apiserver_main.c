@@ -301,18 +301,16 @@ static void stop_actors(struct apiserver *server)
 
 static void play(struct apiserver *server, const struct sim_cycle *kind, int64_t wanted)
 {
-    server->cycles = (struct sim_cycles){
-        .actors = &server->actors, .kind = kind, .wanted = (uint64_t)wanted};
+    server->cycles =
+        (struct sim_cycles){.actors = &server->actors, .kind = kind, .wanted = (uint64_t)wanted};
 }
 
 int main(int argc, char **argv)
 {
-    static const struct option known[] = {{"listen", required_argument, NULL, 'l'},
-                                          {"cycles", required_argument, NULL, 'c'},
-                                          {"flows", required_argument, NULL, 'f'},
-                                          {"kept", required_argument, NULL, 'k'},
-                                          {"no-webhook", no_argument, NULL, 'w'},
-                                          {NULL, 0, NULL, 0}};
+    static const struct option known[] = {
+        {"listen", required_argument, NULL, 'l'}, {"cycles", required_argument, NULL, 'c'},
+        {"flows", required_argument, NULL, 'f'},  {"kept", required_argument, NULL, 'k'},
+        {"no-webhook", no_argument, NULL, 'w'},   {NULL, 0, NULL, 0}};
     struct apiserver *server = calloc(1, sizeof(*server));
     int64_t port = 0, number = 0;
     int option;

@@ -1,12 +1,13 @@
 /* Many objects, one after the other. */
 #include "unit/sim/cycles.h"
+#include "unit/sim/tree.h"
 
 enum { AT_ONCE = 50, NAME_MAX_LEN = 32, PATH_MAX_LEN = 512, STEPS = 6 };
 
 #define FLOWS "/apis/workflow.kube-zen.io/v1alpha1/namespaces/blue/jobflows"
 #define JOBS  "/apis/batch/v1/namespaces/blue/jobs"
 
-#define JOB_SPEC                                                              \
+#define JOB_SPEC                                                             \
     "{\"template\":{\"spec\":{\"restartPolicy\":\"Never\",\"containers\":[{" \
     "\"name\":\"main\",\"image\":\"registry.example/app:v1\"}]}}}"
 #define TEMPLATE "\"template\":{\"spec\":" JOB_SPEC "}"
@@ -125,8 +126,8 @@ static void make_ended_flow(struct sim_world *world, const char *name, const cha
                        "\"metadata\":{\"name\":\"%s\"},\"spec\":{\"steps\":[",
                        name);
     for (int i = 0; i < STEPS; i++)
-        len += snprintf(body + len, sizeof(body) - (size_t)len, "%s{\"name\":\"step-%d\"," TEMPLATE "}",
-                        i ? "," : "", i);
+        len += snprintf(body + len, sizeof(body) - (size_t)len,
+                        "%s{\"name\":\"step-%d\"," TEMPLATE "}", i ? "," : "", i);
     snprintf(body + len, sizeof(body) - (size_t)len, "]}}");
     post(world, STR(FLOWS), body);
     snprintf(status, sizeof(status),
