@@ -80,11 +80,12 @@ static void conclude(struct flow_scene *scene)
             return;
     }
     size_t before = scene->plan->action_count;
-    flow_status_write(scene, &s);
-    if (scene->plan->action_count == before)
+    bool is_new = scene->book->planned_phase != s.phase;
+    if (!flow_status_write(scene, &s))
         return;
-    flow_tell(scene);
-    tell_phase(scene, &s);
+    flow_tell(scene, is_new || flow_has_news(scene->book));
+    if (scene->plan->action_count > before)
+        tell_phase(scene, &s);
 }
 
 /* ---- Running ---- */

@@ -196,6 +196,7 @@ struct flow_book {
     int64_t behind_ns; /* monotonic: since when there is something to tell; 0: there is not */
     unsigned thinness; /* how much is left out so that it fits */
     uint32_t untold[FLOW_TALES]; /* of how many steps that is to be told */
+    int64_t told_ns;             /* monotonic: when that was done last; 0: never */
     /* Of steps that ended well, for the estimate. */
     int64_t took_ns;
     int64_t took_count;
@@ -278,10 +279,12 @@ void flow_again_at(struct flow_scene *scene, int64_t wall_ns);
 /* An event about the flow. */
 void flow_event(struct flow_scene *scene, bool is_warning, enum flow_reason reason,
                 struct str message);
-/* The same about a step, when the status is written: flow_tell() then makes one event of all steps of that
- * reason. */
+/* The same about a step, later: flow_tell() makes one event of all steps of that reason, when it is time for
+ * that, or when it `must`. */
 void flow_tell_step(struct flow_book *book, enum flow_reason reason, uint32_t step);
-void flow_tell(struct flow_scene *scene);
+void flow_tell(struct flow_scene *scene, bool must);
+/* Some of it is more than that steps begin and end as they should. */
+bool flow_has_news(const struct flow_book *book);
 
 /* ---- flow_status.c ---- */
 
@@ -292,8 +295,11 @@ struct flow_situation {
     struct str message;
 };
 
-/* Writes the status when it is time: at once for another phase, else at most once in a while. */
-void flow_status_write(struct flow_scene *scene, const struct flow_situation *situation);
+/* Writes the status when it is time: at once for another phase, else at most once in a while. False when there
+ * is something to write later. */
+bool flow_status_write(struct flow_scene *scene, const struct flow_situation *situation);
+/* How long progress may wait: the longer, the more flows are active. */
+int64_t flow_progress_ns(const struct flow_scene *scene);
 
 /* ---- flow_metrics.c ---- */
 

@@ -110,11 +110,21 @@ void flow_event(struct flow_scene *scene, bool is_warning, enum flow_reason reas
 static const struct {
     enum flow_reason reason;
     bool is_warning;
+    bool is_news;
 } tales[FLOW_TALES] = {
-    {FLOW_REASON_STEP_STARTED, false},     {FLOW_REASON_STEP_SUCCEEDED, false},
-    {FLOW_REASON_RETRYING, true},          {FLOW_REASON_STEP_FAILED, true},
-    {FLOW_REASON_APPROVAL_PENDING, false}, {FLOW_REASON_STEP_SKIPPED, false},
+    {FLOW_REASON_STEP_STARTED, false, false},    {FLOW_REASON_STEP_SUCCEEDED, false, false},
+    {FLOW_REASON_RETRYING, true, true},          {FLOW_REASON_STEP_FAILED, true, true},
+    {FLOW_REASON_APPROVAL_PENDING, false, true}, {FLOW_REASON_STEP_SKIPPED, false, false},
 };
+
+bool flow_has_news(const struct flow_book *book)
+{
+    for (unsigned k = 0; k < FLOW_TALES; k++) {
+        if (tales[k].is_news && book->untold[k] > 0)
+            return true;
+    }
+    return false;
+}
 
 void flow_tell_step(struct flow_book *book, enum flow_reason reason, uint32_t i)
 {
@@ -153,10 +163,30 @@ static struct str take_names(struct flow_scene *scene, unsigned k)
     return manifest_printf(&scene->make, "%" PRIstr, STR_ARG(((struct str){names, len})));
 }
 
-void flow_tell(struct flow_scene *scene)
+static bool has_untold(const struct flow_book *book)
 {
-    for (unsigned k = 0; scene->book && k < FLOW_TALES; k++) {
-        if (scene->book->untold[k] > 0)
+    for (unsigned k = 0; k < FLOW_TALES; k++) {
+        if (book->untold[k] > 0)
+            return true;
+    }
+    return false;
+}
+
+void flow_tell(struct flow_scene *scene, bool must)
+{
+    /* Events are dearer to the server than a status, and who wants to know at once looks at that. */
+    enum { WRITES_PER_TALE = 10 };
+    struct flow_book *book = scene->book;
+    if (!book || !has_untold(book))
+        return;
+    int64_t wait_ns = book->told_ns + WRITES_PER_TALE * flow_progress_ns(scene) - scene->now.now_ns;
+    if (!must && book->told_ns > 0 && wait_ns > 0) {
+        flow_again_after(scene, wait_ns);
+        return;
+    }
+    book->told_ns = scene->now.now_ns;
+    for (unsigned k = 0; k < FLOW_TALES; k++) {
+        if (book->untold[k] > 0)
             flow_event(scene, tales[k].is_warning, tales[k].reason, take_names(scene, k));
     }
 }

@@ -3,10 +3,13 @@
 
 #include "base/utf8.h"
 
-/* Between two writes that tell of nothing but progress. */
-#define PROGRESS_NS (1 * CLOCK_NS_PER_SEC)
+/* Between two writes that tell of nothing but progress: those of all active flows together are to be no more
+ * than twenty a second, within these bounds. */
+#define PROGRESS_MIN_NS  (1 * CLOCK_NS_PER_SEC)
+#define PROGRESS_MAX_NS  (10 * CLOCK_NS_PER_SEC)
+#define PROGRESS_EACH_NS (50 * CLOCK_NS_PER_MS)
 /* The end of a step is told with the beginning of the next one. */
-#define GATHER_NS   (500 * CLOCK_NS_PER_MS)
+#define GATHER_NS        (500 * CLOCK_NS_PER_MS)
 
 /* What is left out, in this order, of a status that would be too large. */
 enum thinness {
@@ -346,6 +349,14 @@ static bool is_behind(const struct flow_scene *scene, const struct flow_situatio
            flow->completed != completed(&book->run);
 }
 
+int64_t flow_progress_ns(const struct flow_scene *scene)
+{
+    int64_t active = (int64_t)flow_gate_active(scene->controller->gate);
+    int64_t ns =
+        active < PROGRESS_MAX_NS / PROGRESS_EACH_NS ? active * PROGRESS_EACH_NS : PROGRESS_MAX_NS;
+    return ns > PROGRESS_MIN_NS ? ns : PROGRESS_MIN_NS;
+}
+
 /* How long nobody misses what there is to tell; the phase is not told later than now. */
 static int64_t wait_ns(struct flow_scene *scene, const struct flow_situation *s)
 {
@@ -355,27 +366,29 @@ static int64_t wait_ns(struct flow_scene *scene, const struct flow_situation *s)
         return 0;
     if (book->behind_ns == 0)
         book->behind_ns = now_ns;
-    int64_t at_ns = book->planned_ns + PROGRESS_NS, gathered_ns = book->behind_ns + GATHER_NS;
+    int64_t every_ns = flow_has_news(book) ? PROGRESS_MIN_NS : flow_progress_ns(scene);
+    int64_t at_ns = book->planned_ns + every_ns, gathered_ns = book->behind_ns + GATHER_NS;
     return (at_ns > gathered_ns ? at_ns : gathered_ns) - now_ns;
 }
 
-void flow_status_write(struct flow_scene *scene, const struct flow_situation *s)
+bool flow_status_write(struct flow_scene *scene, const struct flow_situation *s)
 {
     struct flow_book *book = scene->book;
     if (!book) {
         write_without_steps(scene, s);
-        return;
+        return true;
     }
     if (!is_behind(scene, s))
-        return;
+        return true;
     int64_t left_ns = wait_ns(scene, s);
     if (left_ns > 0) {
         flow_again_after(scene, left_ns);
-        return;
+        return false;
     }
     book->planned = book->changes;
     book->planned_phase = s->phase;
     book->planned_ns = scene->now.now_ns;
     book->behind_ns = 0;
     write_now(scene, s);
+    return true;
 }

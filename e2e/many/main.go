@@ -85,7 +85,7 @@ type seen struct {
 	} `json:"metadata"`
 	Status struct {
 		Phase      string `json:"phase"`
-		Ready      bool   `json:"ready"`
+		Ready      any    `json:"ready"` // a number in a Job
 		Conditions []struct {
 			Type   string `json:"type"`
 			Status string `json:"status"`
@@ -98,7 +98,7 @@ type seen struct {
 	} `json:"endpoints"`
 }
 
-func performerServes(o *seen) bool { return o.Status.Phase == "Running" && o.Status.Ready }
+func performerServes(o *seen) bool { return o.Status.Phase == "Running" && o.Status.Ready == true }
 
 func hasCondition(o *seen, name string) bool {
 	for _, condition := range o.Status.Conditions {
