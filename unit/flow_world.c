@@ -76,6 +76,7 @@ void flow_world_init(struct flow_world *w, const struct mem *mem, int64_t max_ac
     w->now.now_ns = 1000 * CLOCK_NS_PER_SEC;
     clock_parse(STR("2026-01-02T03:04:05Z"), &w->now.wall_ns);
     arena_init(&w->arena, mem_system(), 1 << 16, 1 << 30);
+    buf_init(&w->told, arena_mem(&w->arena), 1 << 20);
     arena_init(&w->plan_arena, mem, 1 << 13, 1 << 26);
     random_seeded_init(&w->random, TEST_SEED);
     for (int i = 0; i < STORE_COUNT; i++) {
@@ -481,6 +482,13 @@ static void set_timer(struct flow_world *w, struct queue_key key, int64_t at_ns)
         w->timers[i].at_ns = at_ns;
 }
 
+static void tell(struct flow_world *w)
+{
+    for (size_t i = 0; i < w->plan.event_count; i++)
+        buf_printf(&w->told, "%s%s: %" PRIstr, w->told.len ? "; " : "", w->plan.events[i].reason,
+                   STR_ARG(w->plan.events[i].message));
+}
+
 void flow_world_settle(struct flow_world *w)
 {
     char name[64];
@@ -491,6 +499,8 @@ void flow_world_settle(struct flow_world *w)
         snprintf(name, sizeof(name), "%.*s", (int)key.name.len, key.name.ptr);
         flow_world_reconcile(w, name);
         bool is_done = flow_world_apply(w, PLAN_ACTIONS_MAX);
+        if (is_done)
+            tell(w);
         int64_t after_ns = w->plan.requeue_after_ns;
         if (!is_done || after_ns == 1)
             wake(w, key);
@@ -599,6 +609,13 @@ const char *flow_world_events(struct flow_world *w)
     for (size_t i = 0; i < w->plan.event_count; i++)
         buf_printf(&text, "%s%s", i ? " " : "", w->plan.events[i].reason);
     return arena_copy(&w->arena, buf_str(&text)).ptr;
+}
+
+const char *flow_world_told(struct flow_world *w)
+{
+    const char *told = arena_copy(&w->arena, buf_str(&w->told)).ptr;
+    buf_clear(&w->told);
+    return told;
 }
 
 const char *flow_world_actions(struct flow_world *w)

@@ -33,6 +33,7 @@ struct flow_world {
     uint64_t uids;
     struct plan plan;
     size_t status_writes;
+    struct buf told; /* events of plans that were carried out */
     size_t reconciles;
     bool failed;          /* a reconcile had no memory */
     struct queue_key key; /* of the plan */
@@ -95,6 +96,8 @@ const char *flow_world_step(struct flow_world *w, const char *flow, const char *
 /* The names of steps that have Jobs, in their order, joined by blanks; one for each Job. */
 const char *flow_world_jobs(struct flow_world *w, const char *flow);
 const char *flow_world_events(struct flow_world *w);
+/* "Started: 2 steps; StepStarted: a, b": the events since it was asked last. */
+const char *flow_world_told(struct flow_world *w);
 const char *flow_world_actions(struct flow_world *w);
 
 #endif

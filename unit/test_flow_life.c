@@ -667,6 +667,59 @@ static void the_status_is_written_at_most_once_a_second_but_a_phase_at_once(void
     assert_int_equal(w->status_writes, before + 2);
 }
 
+static void progress_is_told_less_often_while_many_flows_are_active(void **state)
+{
+    struct flow_world *w = *state;
+    char name[16];
+    for (int i = 0; i < 60; i++) {
+        snprintf(name, sizeof(name), "f%d", i);
+        FLOW(w, name, "'steps':[{'name':'a'},{'name':'b'},{'name':'c'}]");
+    }
+    flow_world_pass(w, 10);
+    done(w, "f0", "a");
+    flow_world_pass(w, 1);
+    size_t before = w->status_writes;
+    done(w, "f0", "b");
+    flow_world_pass(w, 1);
+    assert_int_equal(w->status_writes, before);
+    flow_world_pass(w, 2);
+    assert_int_equal(w->status_writes, before + 1);
+    /* But for what is more than progress. */
+    done(w, "f1", "a");
+    flow_world_pass(w, 1);
+    before = w->status_writes;
+    failed(w, "f1", "b");
+    flow_world_pass(w, 1);
+    assert_int_equal(w->status_writes, before + 1);
+}
+
+static void steps_that_go_well_are_told_together_and_others_soon(void **state)
+{
+    struct flow_world *w = *state;
+    FLOW(w, "t",
+         "'steps':[{'name':'a'},{'name':'b','dependencies':['a']},{'name':'c','dependencies':['b']"
+         ",'retryPolicy':{'limit':1}},{'name':'d','dependencies':['c']}]");
+    flow_world_pass(w, 1);
+    assert_string_equal(flow_world_told(w), "Started: 4 steps; StepStarted: a");
+    done(w, "t", "a");
+    flow_world_pass(w, 3);
+    assert_string_equal(flow_world_told(w), "");
+    done(w, "t", "b");
+    flow_world_pass(w, 8);
+    assert_string_equal(flow_world_told(w), "StepStarted: b, c; StepSucceeded: a, b");
+    failed(w, "t", "c");
+    flow_world_pass(w, 1);
+    assert_string_equal(flow_world_told(w), "Retrying: c");
+    flow_world_pass(w, 30);
+    assert_string_equal(flow_world_told(w), "StepStarted: c");
+    done(w, "t", "c");
+    done(w, "t", "d");
+    assert_string_equal(flow_world_told(w),
+                        "StepStarted: d; StepSucceeded: c, d; Succeeded: all steps have ended");
+    flow_world_pass(w, 60);
+    assert_string_equal(flow_world_told(w), "");
+}
+
 static void a_status_that_somebody_changed_is_put_right(void **state)
 {
     struct flow_world *w = *state;
@@ -942,6 +995,8 @@ int main(void)
         WORLD(a_flow_is_deleted_when_its_time_is_over_and_not_before),
         WORLD(a_flow_that_has_ended_keeps_no_run_and_no_text),
         WORLD(the_status_is_written_at_most_once_a_second_but_a_phase_at_once),
+        WORLD(progress_is_told_less_often_while_many_flows_are_active),
+        WORLD(steps_that_go_well_are_told_together_and_others_soon),
         WORLD(a_status_that_somebody_changed_is_put_right),
         WORLD(the_estimate_follows_the_longest_way),
         WORLD(a_performer_step_is_done_when_it_serves_and_goes_with_the_flow),
