@@ -312,7 +312,7 @@ static const char *choose(struct binder *binder, const struct cached_pod *pod, s
         return verdict_reason(VERDICT_IS_NOT_SHARED).ptr;
     if (node_has_stray(node))
         return verdict_reason(VERDICT_STRAY).ptr;
-    load->devices = node_choose_devices(node, milli, pod->wants_spread);
+    load->devices = packer_devices(binder->config.packer, node, load, pod->wants_spread);
     if (load->devices)
         return NULL;
     return verdict_reason(milli < NODE_DEVICE_MILLI ? VERDICT_SHARE_TAKEN : VERDICT_DEVICES_TAKEN)

@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "extender/census.h"
+#include "extender/packer.h"
 #include "extender/wire.h"
 #include "kube/client.h"
 
@@ -50,6 +51,7 @@ struct binder;
 struct binder_config {
     struct kube_client *client;
     struct census *census;
+    struct packer *packer;
     const struct store *pods;
     const struct clock *clock;
     const struct mem *mem;

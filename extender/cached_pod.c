@@ -3,6 +3,8 @@
 
 #include "types/names.h"
 
+enum { PRODUCTS_MAX = 1024 };
+
 static bool has_more(const struct pod *pod, uint64_t devices)
 {
     bool has = pod->mig.count > 0 || devices != 0;
@@ -37,7 +39,21 @@ static bool asks_us(const struct pod *pod, const struct json *object)
            wants_managed(kube_at(object, "spec", "initContainers", NULL));
 }
 
-static struct stored *keep(const struct mem *mem, const struct pod *pod, struct str class)
+/* What is too long is left out: then any product seems to do, which is about what packing learns only. */
+static struct str write_products(struct buf *text, const struct pod *pod)
+{
+    for (unsigned i = 0; pod_wants_gpu(pod) && i < pod->product_lists; i++) {
+        JSON_EACH (product, pod->products[i]) {
+            if (text->len > 0)
+                buf_put_char(text, '|');
+            buf_put(text, json_str(product));
+        }
+    }
+    return buf_failed(text) || text->len == 0 ? (struct str){NULL, 0} : buf_str(text);
+}
+
+static struct stored *keep(const struct mem *mem, const struct pod *pod, struct str class,
+                           struct str products)
 {
     struct pod_load load;
     uint64_t devices = 0;
@@ -49,14 +65,16 @@ static struct stored *keep(const struct mem *mem, const struct pod *pod, struct 
     /* Of the owner nothing is used. */
     struct kube_meta meta = pod->meta;
     meta.owner_uid = meta.owner_name = (struct str){NULL, 0};
-    struct stored *stored = store_new_object(mem, &meta, sizeof(struct cached_pod),
-                                             pod->node.len + class.len + more.len);
+    struct stored *stored =
+        store_new_object(mem, &meta, sizeof(struct cached_pod),
+                         pod->node.len + class.len + more.len + products.len);
     if (!stored)
         return NULL;
     struct cached_pod *to = (struct cached_pod *)stored;
     to->node = store_keep_text(stored, pod->node);
     to->runtime_class = store_keep_text(stored, class);
     to->more = store_keep_text(stored, more);
+    to->products = store_keep_text(stored, products);
     to->cpu_milli = pod->amounts.of[RESOURCE_INDEX_CPU];
     to->memory = pod->amounts.of[RESOURCE_INDEX_MEMORY];
     to->is_ours = pod->is_ours;
@@ -72,9 +90,12 @@ static struct stored *project(const struct mem *mem, const struct json *object,
     (void)meta;
     struct pod pod;
     pod_read(&pod, object, NULL);
+    struct buf products;
     struct str class = kube_text_at(object, "spec", "runtimeClassName", NULL);
     bool is_waiting = pod.node.len == 0 && pod.is_ours && is_unschedulable(object);
-    struct stored *stored = keep(mem, &pod, class);
+    buf_init(&products, mem, PRODUCTS_MAX);
+    struct stored *stored = keep(mem, &pod, class, write_products(&products, &pod));
+    buf_done(&products);
     if (stored) {
         ((struct cached_pod *)stored)->is_waiting = is_waiting;
         ((struct cached_pod *)stored)->asks_us = asks_us(&pod, object);
@@ -93,7 +114,7 @@ void cached_pod_load(const struct cached_pod *pod, const struct catalog *catalog
     ret->amounts.of[RESOURCE_INDEX_CPU] = pod->cpu_milli;
     ret->amounts.of[RESOURCE_INDEX_MEMORY] = pod->memory;
     ret->amounts.of[RESOURCE_INDEX_PODS] = 1;
-    int key = pod_key_of_class(catalog, pod->runtime_class);
+    int key = catalog ? pod_key_of_class(catalog, pod->runtime_class) : -1;
     if (key >= 0 && ret->amounts.of[key] == 0)
         ret->amounts.of[key] = 1;
 }

@@ -13,6 +13,7 @@ struct cached_pod {
     struct str node;          /* it is bound to, or absent */
     struct str runtime_class; /* or absent */
     struct str more;          /* the bytes of a struct pod_load, or absent: only CPU and memory */
+    struct str products;      /* of GPUs that will do, "A|B"; absent: any, or it wants none */
     int64_t cpu_milli;
     int64_t memory;
     bool is_ours;
@@ -32,7 +33,7 @@ static inline bool cached_pod_counts(const struct cached_pod *pod)
     return pod && pod->node.len > 0 && !pod->has_ended;
 }
 
-/* What it takes; the catalog tells by which keys its RuntimeClass is counted. */
+/* What it takes; the catalog tells by which keys its RuntimeClass is counted. Without one they are not. */
 void cached_pod_load(const struct cached_pod *pod, const struct catalog *catalog,
                      struct pod_load *ret);
 

@@ -2,6 +2,7 @@
 #include "extender/extender.h"
 
 #include "extender/advice.h"
+#include "extender/keeper.h"
 #include "kube/lease.h"
 
 enum {
@@ -32,6 +33,7 @@ struct extender {
     unsigned lease_problems;
     struct census *census;
     struct store *pods;
+    struct keeper *keeper;
     struct binder *binder;
     struct kube_events *events;
     struct advice *advice;
@@ -143,6 +145,15 @@ static void look_over(struct extender *e, bool is_first)
                   LOG_UINT("devices", audit.overcommitted));
 }
 
+/* Best effort: without memory the prices are older than they should be. */
+static void refresh_packing(struct extender *e, bool now)
+{
+    struct snapshot *snapshot = snapshot_get(e->config.source);
+    if (snapshot)
+        packer_refresh(e->config.packer, snapshot, e->pods, now);
+    snapshot_unref(snapshot);
+}
+
 static void become_active(struct extender *e)
 {
     for (size_t i = 0; i < WATCHES; i++) {
@@ -152,6 +163,7 @@ static void become_active(struct extender *e)
     look_over(e, true);
     if (!census_publish(e->census))
         return;
+    refresh_packing(e, true);
     e->state = ACTIVE;
     log_info(e->config.log, "active", LOG_STR("identity", e->config.identity),
              LOG_UINT("nodes", census_node_count(e->census)),
@@ -226,6 +238,9 @@ static void fire_tick(void *ctx, int64_t now_ns)
         binder_tick(e->binder);
         advice_tick(e->advice);
     }
+    if (e->has_synced)
+        refresh_packing(e, false);
+    keeper_tick(e->keeper, e->state == ACTIVE);
     gauge_set(e->reservations, (double)census_reservations(e->census));
 }
 
@@ -233,8 +248,10 @@ static void fire_audit(void *ctx, int64_t now_ns)
 {
     struct extender *e = ctx;
     timers_set(&e->timers, &e->audit, now_ns + e->config.audit_ns);
-    if (e->has_synced)
-        look_over(e, false);
+    if (!e->has_synced)
+        return;
+    look_over(e, false);
+    refresh_packing(e, true); /* nodes may have come or gone, without a pod that arrived */
 }
 
 static void pod_changed(void *ctx, const struct stored *before, const struct stored *after)
@@ -242,6 +259,7 @@ static void pod_changed(void *ctx, const struct stored *before, const struct sto
     struct extender *e = ctx;
     census_pod_changed(e->census, before, after);
     advice_pod_changed(e->advice, before, after);
+    packer_pod_changed(e->config.packer, before, after);
 }
 
 /* ---- Starting ---- */
@@ -342,6 +360,7 @@ static int make_state(struct extender *e, struct err *err)
         return -1;
     e->binder = binder_new(&(const struct binder_config){.client = e->client,
                                                          .census = e->census,
+                                                         .packer = c->packer,
                                                          .pods = e->pods,
                                                          .clock = c->clock,
                                                          .mem = c->mem,
@@ -352,7 +371,16 @@ static int make_state(struct extender *e, struct err *err)
                                                          .answered = c->answered,
                                                          .ctx = c->ctx},
                            err);
-    return e->binder ? 0 : -1;
+    if (!e->binder)
+        return -1;
+    e->keeper = keeper_new(&(const struct keeper_config){.client = e->client,
+                                                         .packer = c->packer,
+                                                         .clock = c->clock,
+                                                         .mem = c->mem,
+                                                         .log = c->log,
+                                                         .namespace = c->lease_namespace},
+                           err);
+    return e->keeper ? 0 : -1;
 }
 
 static int begin_watch(struct extender *e, size_t which, const struct kube_resource *resource,
@@ -457,6 +485,7 @@ void extender_free(struct extender *e)
                             e->config.ctx);
     }
     binder_free(e->binder);
+    keeper_free(e->keeper);
     kube_lease_free(e->lease);
     for (size_t i = 0; i < WATCHES; i++)
         kube_reflector_free(e->watches[i].reflector);
@@ -504,6 +533,8 @@ void extender_stop(struct extender *e)
     if (e->end != RUNNING)
         return;
     e->end = DRAINING;
+    if (e->state == ACTIVE)
+        keeper_flush(e->keeper);
     timers_set(&e->timers, &e->drained, clock_now_ns(e->config.clock) + DRAIN_S * CLOCK_NS_PER_SEC);
 }
 
@@ -542,7 +573,7 @@ void extender_run_once(struct extender *e, int64_t until_ns)
     e->binder_ns = binder_run(e->binder);
     if (e->has_synced)
         census_publish(e->census);
-    if (e->end == DRAINING && binder_pending(e->binder) == 0)
+    if (e->end == DRAINING && binder_pending(e->binder) == 0 && !keeper_is_writing(e->keeper))
         release(e);
 }
 

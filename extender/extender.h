@@ -22,6 +22,7 @@
 #define EXTENDER_EXTENDER_H
 
 #include "extender/binder.h"
+#include "extender/packer.h"
 
 /* A zero or an absent text stands for the default, where one is named. */
 struct extender_config {
@@ -34,6 +35,7 @@ struct extender_config {
     struct str host;         /* HOST:PORT of the server, for metrics */
     struct catalog *catalog; /* a reference is taken */
     struct snapshot_source *source;
+    struct packer *packer;
 
     struct str identity;        /* of this process: HOSTNAME_UUID */
     struct str lease_namespace; /* "callboard-system" */

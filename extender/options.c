@@ -1,6 +1,8 @@
 /* The table of flags. */
 #include "extender/options.h"
 
+static const char *const policy_names[] = {"rsp", "fgd", "bestfit", "random", NULL};
+
 static const struct flag serve_flags[] = {
     {.name = "listen",
      FLAG_AS_STRING(struct extender_options, serve.listen),
@@ -61,6 +63,13 @@ static const struct flag serve_flags[] = {
      .default_text = "5m",
      .text = "After how long a pod that waits is looked at again, for the event that says what "
              "would help; twice as long each time, up to an hour."},
+    {.name = "packing",
+     FLAG_AS_ENUM(struct extender_options, serve.packing),
+     .values = policy_names,
+     .default_text = "rsp",
+     .text = "How nodes and devices are chosen for pods with GPUs: by what they are worth to the "
+             "pods to come, which is learned (rsp), by fragmentation (fgd), the fullest "
+             "(bestfit), or any."},
     {.name = "kube-api-qps",
      FLAG_AS_INT(struct extender_options, serve.qps),
      .min = 1,
@@ -122,7 +131,6 @@ static const struct flag serve_flags[] = {
      .text = "How often the Lease is renewed, or looked at; less than the deadline."},
 };
 
-static const char *const policy_names[] = {"rsp", "fgd", "bestfit", "random", NULL};
 static const char *const typical_names[] = {"learn", "list", NULL};
 static const char *const lifetime_names[] = {"exponential", "list", NULL};
 

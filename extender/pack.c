@@ -69,13 +69,24 @@ void pack_free(struct pack *pack)
     mem_free(mem, pack, sizeof(*pack));
 }
 
-uint8_t pack_model(struct pack *pack, struct str name)
+bool pack_model_find(const struct pack *pack, struct str name, uint8_t *ret)
 {
     name = str_sub(name, 0, PACK_MODEL_NAME_MAX);
     for (uint32_t i = 0; i < pack->model_count; i++) {
-        if (str_eq_cstr(name, pack->model_names[i]))
-            return (uint8_t)i;
+        if (str_eq_cstr(name, pack->model_names[i])) {
+            *ret = (uint8_t)i;
+            return true;
+        }
     }
+    return false;
+}
+
+uint8_t pack_model(struct pack *pack, struct str name)
+{
+    uint8_t model;
+    if (pack_model_find(pack, name, &model))
+        return model;
+    name = str_sub(name, 0, PACK_MODEL_NAME_MAX);
     if (pack->model_count == PACK_MODELS_MAX)
         return PACK_MODELS_MAX - 1;
     memcpy(pack->model_names[pack->model_count], name.ptr, name.len);
@@ -302,18 +313,28 @@ static void change_node(struct pack_node *node, const struct pack_demand *demand
     node->memo = 0;
 }
 
+void pack_count_placed(struct pack *pack, const struct pack_demand *demand)
+{
+    pack->placed += (double)demand->gpu_milli * demand->gpu_count;
+}
+
+void pack_count_released(struct pack *pack, const struct pack_demand *demand)
+{
+    pack->released += (double)demand->gpu_milli * demand->gpu_count;
+}
+
 void pack_place(struct pack *pack, struct pack_node *node, const struct pack_demand *demand,
                 uint64_t devices)
 {
     change_node(node, demand, devices, 1);
-    pack->placed += (double)demand->gpu_milli * demand->gpu_count;
+    pack_count_placed(pack, demand);
 }
 
 void pack_release(struct pack *pack, struct pack_node *node, const struct pack_demand *demand,
                   uint64_t devices)
 {
     change_node(node, demand, devices, -1);
-    pack->released += (double)demand->gpu_milli * demand->gpu_count;
+    pack_count_released(pack, demand);
 }
 
 /* ---- Nodes that are kept for a large pod ---- */

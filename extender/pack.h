@@ -109,6 +109,8 @@ void pack_free(struct pack *pack);
 
 /* The id of a model's name, the same for as long as the policy lives. Names of more than 63 bytes are cut. */
 uint8_t pack_model(struct pack *pack, struct str name);
+/* The same without giving an id to a name that has none: false then. */
+bool pack_model_find(const struct pack *pack, struct str name, uint8_t *ret);
 
 /* A pod has arrived: counted once, whether it will be placed or not. Only what was observed is learned. */
 void pack_observe(struct pack *pack, const struct pack_demand *demand);
@@ -135,6 +137,9 @@ void pack_place(struct pack *pack, struct pack_node *node, const struct pack_dem
                 uint64_t devices);
 void pack_release(struct pack *pack, struct pack_node *node, const struct pack_demand *demand,
                   uint64_t devices);
+/* The same without a node, for who keeps the nodes by other means: counts the flow only. */
+void pack_count_placed(struct pack *pack, const struct pack_demand *demand);
+void pack_count_released(struct pack *pack, const struct pack_demand *demand);
 
 /*
  * Among nodes that could hold the pod if others left, the one to keep free for it: most of what it needs is

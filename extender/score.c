@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "extender/filter.h"
+#include "extender/packer.h"
 
 enum {
     PART_MAX = 25,
@@ -81,27 +82,16 @@ static void rank_fit(const struct pod *pod, struct score_candidate *candidates, 
     }
 }
 
-/* ---- Pods with GPUs ---- */
-
-/* Thousandths of GPUs that are left unused on the node beside the pod: on the one device of a share, and, as
- * what decides between equals, on all of them. */
-static int64_t left_on(const struct pod *pod, const struct node *node)
+static bool have_all_gpus(const struct score_candidate *candidates, size_t count)
 {
-    int64_t milli = pod->amounts.of[RESOURCE_INDEX_MILLI];
-    if (milli == 0) {
-        int64_t free = node->facts->capacity.of[RESOURCE_INDEX_GPUS] -
-                       node->load.amounts.of[RESOURCE_INDEX_GPUS] -
-                       pod->amounts.of[RESOURCE_INDEX_GPUS];
-        return free * NODE_DEVICE_MILLI;
+    for (size_t i = 0; i < count; i++) {
+        if (candidates[i].node && !has_gpus(candidates[i].node))
+            return false;
     }
-    uint64_t devices = node_choose_devices(node, milli, pod->wants_spread);
-    int64_t on_device = 0, on_all = -milli;
-    for (unsigned i = 0; i < node->facts->device_count; i++)
-        on_all += node_device_left(node, i);
-    if (milli < NODE_DEVICE_MILLI && devices)
-        on_device = node_device_left(node, (unsigned)__builtin_ctzll(devices)) - milli;
-    return on_device * NODE_DEVICE_MILLI * NODE_DEVICES_MAX + on_all;
+    return true;
 }
+
+/* ---- By one value ---- */
 
 static bool is_better(const struct score_candidate *a, const struct score_candidate *b)
 {
@@ -110,28 +100,54 @@ static bool is_better(const struct score_candidate *a, const struct score_candid
     return str_cmp(a->node->facts->name, b->node->facts->name) < 0;
 }
 
-static void rank_gpu(const struct pod *pod, struct score_candidate *candidates, size_t count)
+static void rank_best(struct score_candidate *candidates, size_t count)
 {
     struct score_candidate *best = NULL;
     for (size_t i = 0; i < count; i++) {
         struct score_candidate *c = &candidates[i];
         c->score = 0;
-        c->value = INT64_MIN;
-        if (!c->node)
-            continue;
-        int64_t left = left_on(pod, c->node);
-        c->value = pod->wants_spread ? left : -left;
-        if (!best || is_better(c, best))
+        if (c->node && (!best || is_better(c, best)))
             best = c;
     }
     if (best)
         best->score = SCORE_BEST;
 }
 
-void score_rank(const struct pod *pod, struct score_candidate *candidates, size_t count)
+/* ---- MIG instances ---- */
+
+static int64_t instances_left(const struct pod *pod, const struct node *node)
 {
-    if (pod_wants_gpu(pod) && !pod->has_claims)
-        rank_gpu(pod, candidates, count);
-    else
+    int64_t left = 0;
+    for (unsigned i = 0; i < pod->mig.count; i++) {
+        const char *name = pod->mig.profiles[i].name;
+        left += mig_amount(&node->facts->mig, name) - mig_amount(&node->load.mig, name) -
+                pod->mig.profiles[i].amount;
+    }
+    return left;
+}
+
+static void value_mig(const struct pod *pod, struct score_candidate *candidates, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct score_candidate *c = &candidates[i];
+        int64_t left = c->node ? instances_left(pod, c->node) : 0;
+        c->value = pod->wants_spread ? left : -left;
+    }
+}
+
+/* ---- All ---- */
+
+void score_rank(struct packer *packer, const struct pod *pod, struct score_candidate *candidates,
+                size_t count)
+{
+    /* What a claim asks for is for the drivers of dynamic resource allocation to rank. */
+    if (pod->has_claims || (!pod_wants_gpu(pod) && !have_all_gpus(candidates, count))) {
         rank_fit(pod, candidates, count);
+        return;
+    }
+    if (pod->mig.count > 0)
+        value_mig(pod, candidates, count);
+    else
+        packer_score(packer, pod, candidates, count);
+    rank_best(candidates, count);
 }

@@ -30,6 +30,7 @@ struct service {
     struct certificate certificate;
     struct process process;
     struct snapshot_source snapshots;
+    struct packer *packer;
     struct extender *extender;
     struct verbs verbs;
     struct http_route routes[VERB_ROUTES];
@@ -115,6 +116,7 @@ static int start_extender(struct service *s, struct err *err)
         .host = s->process.kube->host,
         .catalog = s->catalog.current,
         .source = &s->snapshots,
+        .packer = s->packer,
         .identity = str_from_cstr(s->process.identity),
         .lease_namespace = str_from_cstr(o->lease_namespace),
         .lease_duration_ns = o->lease_duration_ms * CLOCK_NS_PER_MS,
@@ -183,6 +185,7 @@ static void set_up_verbs(struct service *s)
     s->verbs.clock = s->clock;
     s->verbs.metrics = &s->metrics;
     s->verbs.source = &s->snapshots;
+    s->verbs.packer = s->packer;
     s->verbs.bind_wait_ms = (unsigned)s->options->bind_timeout_ms;
     s->verbs.health = (struct health){.metrics = &s->metrics,
                                       .find_illness = find_illness,
@@ -203,7 +206,8 @@ static int start(struct service *s, struct err *err)
         catalog_source_init(&s->catalog, o->catalog, mem_system(), err) < 0)
         return -1;
     s->verbs.decisions = decisions_new(mem_system(), s->clock, err);
-    if (!s->verbs.decisions)
+    s->packer = packer_new(o->packing, mem_system(), err);
+    if (!s->verbs.decisions || !s->packer)
         return -1;
     set_up_verbs(s);
     if (open_certificate(s, err) < 0 || open_process(s, err) < 0 || start_extender(s, err) < 0 ||
@@ -268,6 +272,7 @@ static void done(struct service *s)
     http_server_stop(s->server, STOP_MS);
     http_server_stop(s->people, HEALTH_STOP_MS);
     extender_free(s->extender);
+    packer_free(s->packer);
     snapshot_source_done(&s->snapshots);
     process_close(&s->process);
     decisions_free(s->verbs.decisions);

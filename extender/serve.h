@@ -5,6 +5,7 @@
 #define EXTENDER_SERVE_H
 
 #include "extender/certificate.h"
+#include "extender/pack.h"
 
 /* Strings live as long as the process. */
 struct extender_serve_options {
@@ -21,6 +22,7 @@ struct extender_serve_options {
     int64_t bind_timeout_ms;
     int64_t audit_ms;
     int64_t advice_ms;
+    enum pack_kind packing;
     int64_t qps;
     int64_t burst;
     int64_t threads;

@@ -346,7 +346,7 @@ static int prioritize(struct verbs *verbs, const struct http_request *request, s
         result = err_no_memory(err, "scoring");
     if (result == 0 && candidates && q.snapshot) {
         find_candidates(&q, clock_now_ns(verbs->clock), candidates);
-        score_rank(&q.pod, candidates, q.count);
+        score_rank(verbs->packer, &q.pod, candidates, q.count);
         wire_write_scores(buf, q.nodes, candidates, q.count);
         remember_best(verbs, &q, candidates);
     }

@@ -21,6 +21,7 @@ struct verbs {
     struct metrics *metrics;
     struct snapshot_source *source;
     struct decisions *decisions;
+    struct packer *packer;
     struct extender *extender; /* set before the server starts */
     unsigned bind_wait_ms;     /* how long a binding is waited for */
     atomic_bool is_active;     /* whether requests are answered, or refused */

@@ -67,6 +67,38 @@ struct node extender_shared_node(struct extender_fixture *f, const char *name, u
     return extender_node(f, name, labels.ptr, "'nvidia.com/gpu':'0'", "");
 }
 
+const struct snapshot *extender_snapshot(struct extender_fixture *f, const struct node *nodes,
+                                         size_t count)
+{
+    struct snapshot *snapshot =
+        arena_alloc(&f->arena, sizeof(*snapshot) + count * sizeof(struct snapshot_node *));
+    struct snapshot_node *places = ARENA_NEW_ARRAY(&f->arena, struct snapshot_node, count);
+    assert_true(snapshot && places);
+    snapshot->count = count;
+    for (size_t i = 0; i < count; i++) {
+        places[i].node = nodes[i];
+        snapshot->nodes[i] = &places[i];
+    }
+    return snapshot;
+}
+
+struct packer *extender_packer(struct extender_fixture *f, enum pack_kind kind,
+                               const struct node *nodes, size_t count)
+{
+    struct err err;
+    struct random_seeded random;
+    random_seeded_init(&random, TEST_SEED);
+    struct store *pods = store_new(
+        &(const struct store_config){
+            .type = &cached_pods, .mem = mem_system(), .random = &random.random},
+        &err);
+    struct packer *packer = packer_new(kind, mem_system(), &err);
+    assert_true(pods && packer);
+    assert_true(packer_refresh(packer, extender_snapshot(f, nodes, count), pods, true));
+    store_free(pods);
+    return packer;
+}
+
 struct pod extender_pod(struct extender_fixture *f, const char *requests, const char *annotations,
                         const char *spec)
 {

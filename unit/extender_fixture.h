@@ -6,7 +6,7 @@
 
 #include "unit/support.h"
 
-#include "extender/pod.h"
+#include "extender/packer.h"
 
 struct extender_fixture {
     struct arena arena;
@@ -27,6 +27,13 @@ struct node extender_node(struct extender_fixture *f, const char *name, const ch
                           const char *allocatable, const char *rest);
 /* A shared one with that many devices of 40 GiB. */
 struct node extender_shared_node(struct extender_fixture *f, const char *name, unsigned devices);
+
+/* A policy that knows these nodes and no pods; to be given back by packer_free(). */
+struct packer *extender_packer(struct extender_fixture *f, enum pack_kind kind,
+                               const struct node *nodes, size_t count);
+/* All of them at one moment, in the arena. */
+const struct snapshot *extender_snapshot(struct extender_fixture *f, const struct node *nodes,
+                                         size_t count);
 
 /* A pod of ours whose container has these requests. */
 struct pod extender_pod(struct extender_fixture *f, const char *requests, const char *annotations,

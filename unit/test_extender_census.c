@@ -23,6 +23,7 @@ struct fixture {
     struct kube_client *client;
     struct snapshot_source source;
     struct census *census;
+    struct packer *packer;
     struct store *pods;
     struct binder *binder;
     struct kube_sink node_sink, lease_sink, pod_sink;
@@ -66,6 +67,7 @@ static void make(struct fixture *f)
                                                          .catalog = f->catalog,
                                                          .source = &f->source},
                            &err);
+    f->packer = packer_new(PACK_RSP, &f->mem.mem, &err);
     f->pods = store_new(&(const struct store_config){.type = &cached_pods,
                                                      .mem = &f->mem.mem,
                                                      .random = &f->random.random,
@@ -74,6 +76,7 @@ static void make(struct fixture *f)
                         &err);
     f->binder = binder_new(&(const struct binder_config){.client = f->client,
                                                          .census = f->census,
+                                                         .packer = f->packer,
                                                          .pods = f->pods,
                                                          .clock = &f->clock.clock,
                                                          .mem = &f->mem.mem,
@@ -82,7 +85,7 @@ static void make(struct fixture *f)
                                                          .answered = answered,
                                                          .ctx = f},
                            &err);
-    assert_true(f->client && f->census && f->pods && f->binder);
+    assert_true(f->client && f->census && f->packer && f->pods && f->binder);
     f->node_sink = census_node_sink(f->census);
     f->lease_sink = census_lease_sink(f->census);
     f->pod_sink = store_sink(f->pods);
@@ -110,6 +113,7 @@ static int tear_down(void **state)
 {
     struct fixture *f = *state;
     binder_free(f->binder);
+    packer_free(f->packer);
     store_free(f->pods);
     census_free(f->census);
     snapshot_source_done(&f->source);

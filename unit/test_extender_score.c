@@ -58,21 +58,23 @@ static void a_pod_without_gpus_is_kept_off_nodes_with_them(void **state)
     struct node good = used_node(f, "good", "", 70, 70);
     struct node close = used_node(f, "close", "", 58, 62);
     struct node gpu = used_node(f, "gpu", "'nvidia.com/gpu':'8'", 70, 70);
+    struct packer *packer = extender_packer(f, PACK_RSP, &gpu, 1);
     struct pod pod = extender_pod(f, "'cpu':'100m'", "", "");
     struct score_candidate all[] = {
         {.node = &gpu}, {.node = &empty}, {.node = &good}, {.node = &close}};
-    score_rank(&pod, all, 4);
+    score_rank(packer, &pod, all, 4);
     assert_int_equal(all[0].score, 0);
     assert_int_equal(all[1].score, 0);
     assert_int_equal(all[2].score, 1);
     assert_int_equal(all[3].score, 1);
     /* As long as another will do. */
     struct score_candidate only[] = {{.node = &gpu}};
-    score_rank(&pod, only, 1);
-    assert_int_equal(only[0].score, 1);
+    score_rank(packer, &pod, only, 1);
+    assert_int_equal(only[0].score, SCORE_BEST);
     struct score_candidate unknown[] = {{.node = NULL}};
-    score_rank(&pod, unknown, 1);
+    score_rank(packer, &pod, unknown, 1);
     assert_int_equal(unknown[0].score, 0);
+    packer_free(packer);
 }
 
 static void one_node_stands_above_the_others_for_a_pod_with_gpus(void **state)
@@ -86,12 +88,13 @@ static void one_node_stands_above_the_others_for_a_pod_with_gpus(void **state)
     nodes[2].load.device_milli[0] = 500; /* an exact fit */
     nodes[2].load.device_milli[1] = 1000;
     nodes[3].load.device_milli[0] = 400;
+    struct packer *packer = extender_packer(f, PACK_BESTFIT, nodes, CANDIDATES_MAX);
     static const struct {
         const char *requests, *annotations;
         size_t best;
     } cases[] = {
         {"'callboard.dev/gpu-milli':'500'", "", 2},
-        {"'callboard.dev/gpu-milli':'600'", "", 3},
+        {"'callboard.dev/gpu-milli':'600'", "", 1},
         {"'callboard.dev/gpu-milli':'500'", "'callboard.dev/packing':'Spread'", 0},
         {"'callboard.dev/gpu-milli':'1000'", "", 1},
         {"'callboard.dev/gpu-milli':'2000'", "", 0},
@@ -106,12 +109,13 @@ static void one_node_stands_above_the_others_for_a_pod_with_gpus(void **state)
             of[count] = n;
             candidates[count++] = (struct score_candidate){.node = &nodes[n]};
         }
-        score_rank(&pod, candidates, count);
+        score_rank(packer, &pod, candidates, count);
         for (size_t n = 0; n < count; n++) {
             if (candidates[n].score != (of[n] == cases[i].best ? SCORE_BEST : 0))
                 fail_msg("case %zu: node %s has %d", i, names[of[n]], candidates[n].score);
         }
     }
+    packer_free(packer);
 }
 
 static void equal_nodes_are_told_apart_by_name(void **state)
@@ -119,19 +123,44 @@ static void equal_nodes_are_told_apart_by_name(void **state)
     struct extender_fixture *f = *state;
     struct node a = extender_node(f, "a", "", "'nvidia.com/gpu':'8'", "");
     struct node b = extender_node(f, "b", "", "'nvidia.com/gpu':'8'", "");
+    struct packer *packer = extender_packer(f, PACK_BESTFIT, &a, 1);
     struct pod pod = extender_pod(f, "'nvidia.com/gpu':'1'", "", "");
     struct score_candidate one[] = {{.node = &a}, {.node = &b}};
     struct score_candidate other[] = {{.node = &b}, {.node = &a}};
-    score_rank(&pod, one, 2);
-    score_rank(&pod, other, 2);
+    score_rank(packer, &pod, one, 2);
+    score_rank(packer, &pod, other, 2);
     assert_int_equal(one[0].score, SCORE_BEST);
     assert_int_equal(one[1].score, 0);
     assert_int_equal(other[0].score, 0);
     assert_int_equal(other[1].score, SCORE_BEST);
     /* The node that is fuller already. */
     b.load.amounts.of[RESOURCE_INDEX_GPUS] = 7;
-    score_rank(&pod, one, 2);
+    score_rank(packer, &pod, one, 2);
     assert_int_equal(one[1].score, SCORE_BEST);
+    packer_free(packer);
+}
+
+static void mig_instances_are_taken_where_the_fewest_are_left(void **state)
+{
+    struct extender_fixture *f = *state;
+    struct node a = extender_node(f, "a", "", "'nvidia.com/mig-1g.5gb':'7'", "");
+    struct node b = extender_node(f, "b", "", "'nvidia.com/mig-1g.5gb':'7'", "");
+    struct packer *packer = extender_packer(f, PACK_RSP, &a, 1);
+    static const struct {
+        const char *annotations;
+        int64_t taken;
+        size_t best;
+    } cases[] = {{"", 0, 0}, {"", 3, 1}, {"'callboard.dev/packing':'Spread'", 3, 0}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct pod pod = extender_pod(f, "'nvidia.com/mig-1g.5gb':'1'", cases[i].annotations, "");
+        b.load.mig = (struct mig_list){0};
+        mig_add(&b.load.mig, "1g.5gb", cases[i].taken);
+        struct score_candidate both[] = {{.node = &a}, {.node = &b}};
+        score_rank(packer, &pod, both, 2);
+        assert_int_equal(both[cases[i].best].score, SCORE_BEST);
+        assert_int_equal(both[1 - cases[i].best].score, 0);
+    }
+    packer_free(packer);
 }
 
 int main(void)
@@ -141,6 +170,7 @@ int main(void)
         cmocka_unit_test(a_pod_without_gpus_is_kept_off_nodes_with_them),
         cmocka_unit_test(one_node_stands_above_the_others_for_a_pod_with_gpus),
         cmocka_unit_test(equal_nodes_are_told_apart_by_name),
+        cmocka_unit_test(mig_instances_are_taken_where_the_fewest_are_left),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

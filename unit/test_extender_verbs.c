@@ -39,9 +39,10 @@ static int set_up(void **state)
     f->verbs = (struct verbs){.clock = &f->clock.clock,
                               .metrics = &f->metrics,
                               .source = &f->source,
+                              .packer = packer_new(PACK_RSP, mem_system(), &err),
                               .decisions = decisions_new(mem_system(), &f->clock.clock, &err),
                               .is_active = true};
-    assert_true(f->census && f->verbs.decisions);
+    assert_true(f->census && f->verbs.packer && f->verbs.decisions);
     verbs_add_metrics(&f->verbs);
     verbs_routes(&f->verbs, f->routes);
     *state = f;
@@ -54,6 +55,7 @@ static int tear_down(void **state)
     census_free(f->census);
     snapshot_source_done(&f->source);
     decisions_free(f->verbs.decisions);
+    packer_free(f->verbs.packer);
     metrics_done(&f->metrics);
     extender_fixture_done(&f->told);
     extender_fixture_done(&f->shared);

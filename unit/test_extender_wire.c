@@ -112,7 +112,9 @@ static struct str answer_prioritize(struct extender_fixture *f, struct str body)
     struct score_candidate candidates[NODES_MAX];
     for (size_t i = 0; i < count; i++)
         candidates[i] = (struct score_candidate){.node = find_node(cluster, known, nodes[i].name)};
-    score_rank(&pod, candidates, count);
+    struct packer *packer = extender_packer(f, PACK_RSP, cluster, known);
+    score_rank(packer, &pod, candidates, count);
+    packer_free(packer);
     struct buf buf;
     buf_init(&buf, arena_mem(&f->arena), 1 << 20);
     wire_write_scores(&buf, nodes, candidates, count);
