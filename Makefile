@@ -294,9 +294,12 @@ OPENB ?=
 LISTS ?=
 LOADS ?= 85 95 105
 
-.PHONY: bench-packing
+.PHONY: bench-packing bench-packing-cluster
 bench-packing: all ## packing policies on the openb trace: OPENB=FOLDER LISTS=names LOADS=percents
 	@OPENB="$(OPENB)" LISTS="$(LISTS)" LOADS="$(LOADS)" hack/bench/packing
+
+bench-packing-cluster: all ## the same by a real kube-scheduler on fake nodes: OPENB=FOLDER LIST=name
+	@OPENB="$(OPENB)" LIST="$(LIST)" hack/bench/packing-cluster
 
 # ---- Generated files and checks ------------------------------------------------------------------
 
