@@ -23,9 +23,11 @@ struct pack_config pack_config_default(enum pack_kind kind)
         .refresh_still = 200,
         .refresh_moving = 400,
         .flow_window = 4000,
-        .quantum_milli = 50,
+        .quantum_still = 50,
+        .quantum_moving = 20,
         .slot_weight = 0.5,
         .model_price_max = 1.5,
+        .fragment_weight = 2,
         .release_share = 0.3,
     };
 }
@@ -129,7 +131,8 @@ static int64_t rsp_score(const struct pack *pack, const struct pack_demand *dema
                          double gain)
 {
     gain -= pack->model_price[model] * demand->gpu_milli * demand->gpu_count;
-    return (int64_t)floor(gain / pack->config.quantum_milli);
+    return (int64_t)floor(
+        gain / (pack_is_moving(pack) ? pack->config.quantum_moving : pack->config.quantum_still));
 }
 
 /* The less is left on the node, of what the largest nodes have, the better. */

@@ -91,11 +91,12 @@ struct pack_config {
     uint32_t rollouts_moving, draws_moving;
     /* Arrivals between two refreshes of the prices. */
     uint32_t refresh_still, refresh_moving;
-    uint32_t flow_window;   /* arrivals over which "placed" and "released" are remembered */
-    uint32_t quantum_milli; /* scores that differ by less are equal */
-    double slot_weight;     /* of the prices of whole free devices */
-    double model_price_max; /* of a milli on a model that others are bound to */
-    double release_share;   /* of the busy devices that may come free before they are needed */
+    uint32_t flow_window; /* arrivals over which "placed" and "released" are remembered */
+    uint32_t quantum_still, quantum_moving; /* milli: scores that differ by less are equal */
+    double slot_weight;                     /* of the prices of whole free devices */
+    double model_price_max;                 /* of a milli on a model that others are bound to */
+    double fragment_weight;                 /* of fragmentation, while as many pods leave as come */
+    double release_share; /* of the busy devices that may come free before they are needed */
 };
 
 struct pack_config pack_config_default(enum pack_kind kind);

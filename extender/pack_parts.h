@@ -140,6 +140,12 @@ struct pack {
     uint32_t value_epoch, price_epoch; /* from 1 */
 };
 
+/* Whether about as many pods leave as come. */
+static inline bool pack_is_moving(const struct pack *pack)
+{
+    return pack->release_quarters >= 0.5;
+}
+
 /* ---- pack_learn.c ---- */
 
 bool pack_classes_init(struct pack_classes *classes, struct arena *arena);

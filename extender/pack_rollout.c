@@ -236,7 +236,7 @@ static uint32_t fill_by(const struct pack *pack, struct fill *fill, uint8_t mode
 
 double pack_rollout(const struct pack *pack, const struct pack_state *state)
 {
-    bool moving = pack->release_quarters >= 0.5;
+    bool moving = pack_is_moving(pack);
     uint32_t count = moving ? pack->config.rollouts_moving : pack->config.rollouts_still;
     uint32_t per_eight = moving ? pack->config.draws_moving : pack->config.draws_still;
     uint32_t draws = (per_eight * state->device_count + 7) / 8;

@@ -141,8 +141,10 @@ const struct pack_known *pack_state_known(struct pack *pack, uint32_t number)
         known->value_epoch = pack->value_epoch;
     }
     if (rolls)
-        known->potential = known->rollout + pack->release_quarters * known->fragments -
-                           pack_slot_worth(pack, &state);
+        known->potential =
+            known->rollout +
+            pack->config.fragment_weight * pack->release_quarters * known->fragments -
+            pack_slot_worth(pack, &state);
     known->price_epoch = pack->price_epoch;
     return known;
 }

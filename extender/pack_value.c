@@ -149,11 +149,11 @@ static void price_models(struct pack *pack, const struct supply *supply, double 
 
 static void refresh_flow(struct pack *pack)
 {
-    bool was_moving = pack->release_quarters >= 0.5;
+    bool was_moving = pack_is_moving(pack);
     double ratio = pack->placed > 0 ? pack->released / pack->placed : 0;
     pack->release_ratio = ratio < 1 ? ratio : 1;
     pack->release_quarters = (double)(int)(pack->release_ratio * 4 + 0.5) / 4;
-    if (was_moving != (pack->release_quarters >= 0.5))
+    if (was_moving != pack_is_moving(pack))
         pack->value_epoch++;
 }
 

@@ -681,10 +681,11 @@ static bool plain_score(struct pack *pack, const struct pack_node *node,
         struct pack_state a = state_of(node), b = state_of(&then);
         double gain =
             pack_rollout(pack, &a) - pack_rollout(pack, &b) +
-            pack->release_quarters * (pack_fragments(pack, &a) - pack_fragments(pack, &b)) -
+            2 * pack->release_quarters * (pack_fragments(pack, &a) - pack_fragments(pack, &b)) -
             pack_slot_worth(pack, &a) + pack_slot_worth(pack, &b) -
             pack->model_price[node->model] * demand->gpu_milli * demand->gpu_count;
-        int64_t score = (int64_t)__builtin_floor(gain / pack->config.quantum_milli + 1e-9);
+        double quantum = pack->release_quarters >= 0.5 ? 20 : 50;
+        int64_t score = (int64_t)__builtin_floor(gain / quantum + 1e-9);
         best = score > best ? score : best;
     }
     *ret = demand->gpu_count == 0 && node->device_count == 0 ? INT32_MAX : best;
