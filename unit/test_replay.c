@@ -268,6 +268,17 @@ static const char *read_back(struct fixture *f, const char *path)
     return text;
 }
 
+/* Its path, in the arena. */
+static const char *write_file(struct fixture *f, const char *name, const char *text)
+{
+    struct str path = arena_printf(&f->arena, "%s/%s", f->folder, name);
+    FILE *file = path.ptr ? fopen(path.ptr, "we") : NULL;
+    assert_non_null(file);
+    fputs(text, file);
+    assert_int_equal(fclose(file), 0);
+    return path.ptr;
+}
+
 static double figure(const char *output, const char *name)
 {
     const char *at = strstr(output, name);
@@ -328,10 +339,30 @@ static void a_picture_shows_what_is_taken_idle_and_stranded(void **state)
     assert_non_null(strstr(svg, "idle, of use to some pod 33.33 %"));
     assert_non_null(strstr(svg, "stranded 0.00 %"));
     size_t boxes = 0;
-    for (const char *at = svg; (at = strstr(at, "<path ")); at++)
+    for (const char *at = svg; (at = strstr(at, "z\n")); at++)
         boxes++;
     /* Full devices side by side are one box: one of each node, and two that are idle. */
     assert_int_equal(boxes, 4);
+}
+
+static void what_no_pod_of_the_list_can_use_is_stranded(void **state)
+{
+    struct fixture *f = *state;
+    static const char nodes[] = NODE_COLUMNS "n,1000,0,2,T4\n";
+    static const char pods[] = POD_COLUMNS "p,1000,0,1,250,\n";
+    struct replay_options options = options_of(f, PACK_BESTFIT);
+    options.nodes = write_file(f, "nodes", nodes);
+    options.pods = write_file(f, "pods", pods);
+    options.arrivals = NULL;
+    options.svg = f->svg;
+    replay(f, options);
+    unlink(options.nodes);
+    unlink(options.pods);
+    /* The pod has taken all CPU of the node. */
+    const char *svg = read_back(f, f->svg);
+    assert_non_null(strstr(svg, "taken 12.50 %"));
+    assert_non_null(strstr(svg, "of use to some pod 0.00 %"));
+    assert_non_null(strstr(svg, "stranded 87.50 %"));
 }
 
 /* ---- Checking what was placed ---- */
@@ -593,6 +624,7 @@ int main(void)
         TEST(pods_leave_after_so_many_further_arrivals),
         TEST(typical_pods_may_be_known_from_the_list),
         TEST(a_picture_shows_what_is_taken_idle_and_stranded),
+        TEST(what_no_pod_of_the_list_can_use_is_stranded),
         TEST(pods_that_come_and_go_never_share_what_is_not_there),
         TEST(little_load_is_served_at_once),
         TEST(a_large_pod_that_waits_gets_a_node_of_its_own),
