@@ -234,7 +234,7 @@ FUZZ_FLAGS := -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=a
 # What is fuzzed talks to no API server.
 FUZZ_SRC := $(filter-out shared/kube/% shared/control/%,$(CORE_SRC))
 FUZZ_PROGRAM_SRC := webhook/admission.c shared/kube/object.c \
-	$(addprefix extender/,amount.c node.c pod.c filter.c score.c wire.c)
+	$(addprefix extender/,amount.c node.c pod.c filter.c wire.c)
 build/fuzz/fuzz_%: unit/fuzz/fuzz_%.c $(FUZZ_SRC) $(FUZZ_PROGRAM_SRC) $(ALL_HEADERS)
 	@mkdir -p $(@D)
 	@echo "  FUZZ    $@"
