@@ -65,9 +65,8 @@ static struct stored *keep(const struct mem *mem, const struct pod *pod, struct 
     /* Of the owner nothing is used. */
     struct kube_meta meta = pod->meta;
     meta.owner_uid = meta.owner_name = (struct str){NULL, 0};
-    struct stored *stored =
-        store_new_object(mem, &meta, sizeof(struct cached_pod),
-                         pod->node.len + class.len + more.len + products.len);
+    struct stored *stored = store_new_object(mem, &meta, sizeof(struct cached_pod),
+                                             pod->node.len + class.len + more.len + products.len);
     if (!stored)
         return NULL;
     struct cached_pod *to = (struct cached_pod *)stored;
