@@ -16,6 +16,7 @@ struct fixture {
     struct census *census;
     struct verbs verbs;
     struct http_route routes[VERB_ROUTES];
+    struct http_route people_routes[PEOPLE_ROUTES];
     int64_t version;
 };
 
@@ -45,6 +46,7 @@ static int set_up(void **state)
     assert_true(f->census && f->verbs.packer && f->verbs.decisions);
     verbs_add_metrics(&f->verbs);
     verbs_routes(&f->verbs, f->routes);
+    verbs_people_routes(&f->verbs, f->people_routes);
     *state = f;
     return 0;
 }
@@ -219,6 +221,84 @@ static void what_changes_nothing_makes_no_new_snapshot(void **state)
     assert_int_equal(f->source.current->number, number + 2);
 }
 
+/* ---- For people ---- */
+
+/* What /explain says about the pod; absent: nothing. */
+static struct str explain(struct fixture *f)
+{
+    struct http_request request = {
+        .method = STR("GET"), .path = STR("/explain/team/p"), .arena = &f->shared.arena};
+    struct http_response response = {0};
+    for (size_t i = 0; i < PEOPLE_ROUTES; i++) {
+        if (strcmp(f->people_routes[i].path, "/explain/") == 0)
+            f->people_routes[i].handler(f->people_routes[i].ctx, &request, &response);
+    }
+    return response.status == 200 ? response.body : (struct str){NULL, 0};
+}
+
+static const char advised[] = "\"text\":\"too little CPU\"";
+
+static void advise(struct fixture *f, const char *uid)
+{
+    const struct kube_meta pod = {
+        .namespace = STR("team"), .name = STR("p"), .uid = str_from_cstr(uid)};
+    verbs_advised(&f->verbs, &pod, STR("too little CPU"));
+    assert_true(has(explain(f), advised));
+}
+
+static void what_would_help_is_explained_until_the_pod_is_bound(void **state)
+{
+    struct fixture *f = *state;
+    const struct wire_binding binding = {
+        .namespace = STR("team"), .name = STR("p"), .uid = STR("u"), .node = STR("a")};
+    give_node(f, "a", "");
+    assert_true(census_publish(f->census));
+    assert_false(str_is_set(explain(f)));
+    /* Of a pod about which kube-scheduler has not asked, and beside what it has. */
+    advise(f, "u");
+    ask(f, &f->shared.arena, "/filter", "u", "", "\"a\"");
+    assert_true(has(explain(f), advised));
+    assert_true(has(explain(f), "\"fit\":1"));
+    decisions_bound(f->verbs.decisions, &binding, STR("no device is left"));
+    assert_true(has(explain(f), advised));
+    decisions_bound(f->verbs.decisions, &binding, STR(""));
+    assert_true(has(explain(f), "\"binding\""));
+    assert_false(has(explain(f), advised));
+}
+
+static void nothing_is_explained_by_what_was_said_of_another_pod_of_that_name(void **state)
+{
+    struct fixture *f = *state;
+    give_node(f, "a", "");
+    assert_true(census_publish(f->census));
+    advise(f, "u");
+    ask(f, &f->shared.arena, "/filter", "other", "", "\"a\"");
+    assert_true(has(explain(f), "\"uid\":\"other\""));
+    assert_false(has(explain(f), advised));
+    advise(f, "third");
+    assert_false(has(explain(f), "\"fit\""));
+}
+
+static void nodes_are_measured_as_workers(void **state)
+{
+    struct fixture *f = *state;
+    struct buf text;
+    give_node(f, "a", "");
+    give_node(f, "silent", "");
+    give_lease(f, "a", 0);
+    give_lease(f, "a", 1);
+    test_clock_advance_ms(&f->clock, 40 * 1000);
+    assert_true(census_publish(f->census));
+    buf_init(&text, mem_system(), 1 << 20);
+    metrics_write(&f->metrics, &text);
+    assert_true(has(buf_str(&text), "callboard_node_heartbeat_age_seconds{node=\"a\"} 40\n"));
+    assert_false(has(buf_str(&text), "callboard_node_heartbeat_age_seconds{node=\"silent\"}"));
+    assert_true(has(buf_str(&text), "callboard_node_jobs{node=\"silent\"} 0\n"));
+    assert_true(has(buf_str(&text), "callboard_node_workers{state=\"Available\"} 1\n"));
+    assert_true(has(buf_str(&text), "callboard_node_workers{state=\"Unhealthy\"} 1\n"));
+    buf_done(&text);
+}
+
 /* ---- Many threads ---- */
 
 enum { READERS = 4, QUESTIONS = 300 };
@@ -321,6 +401,9 @@ int main(void)
         TEST(a_pod_that_was_refused_on_the_same_snapshot_is_to_be_asked_about_again_once),
         TEST(the_node_that_a_pod_was_nominated_to_is_no_question_of_its_own),
         TEST(what_changes_nothing_makes_no_new_snapshot),
+        TEST(what_would_help_is_explained_until_the_pod_is_bound),
+        TEST(nothing_is_explained_by_what_was_said_of_another_pod_of_that_name),
+        TEST(nodes_are_measured_as_workers),
         TEST(answers_are_of_one_moment_while_everything_changes),
     };
     return cmocka_run_group_tests_name("extender_verbs", tests, NULL, NULL);
