@@ -1,15 +1,13 @@
 /* Caches, controllers, leader election and readiness, wired together. */
 #include "controller/app.h"
 
+#include "control/candidate.h"
 #include "controller/node_gpu.h"
-#include "kube/lease.h"
 
 enum {
     WATCHES = 8,
     CONTROLLERS = 3,
     WATCHDOG_S = 5,
-    PROBLEM_EVERY = 6, /* watchdogs between two lines about the same watch */
-    DRAIN_S = 5,
 };
 
 struct app;
@@ -27,17 +25,13 @@ struct watch {
     struct gauge *bytes;
 };
 
-enum app_end { APP_RUNNING, APP_DRAINING, APP_RELEASING, APP_STOPPED };
-
 struct app {
     struct app_config config;
     struct timers timers;
     struct timer watchdog;
-    struct timer drained; /* the latest end of the writes under way */
     struct kube_client *client;
     struct kube_events *events;
-    struct kube_lease *lease; /* once all caches have synced */
-    unsigned lease_problems;  /* as of struct watch */
+    struct candidate candidate;
     struct queue *queues[CONTROLLERS];
     struct controller *controllers[CONTROLLERS];
     struct controller_metrics controller_metrics;
@@ -48,7 +42,6 @@ struct app {
     struct watch watches[WATCHES];
     bool has_synced;
     bool has_more; /* to do at once */
-    enum app_end end;
 };
 
 enum { PERFORMERS, FLOWS, NODES };
@@ -67,7 +60,7 @@ enum {
 
 static bool is_leading(const struct app *app)
 {
-    return app->lease && kube_lease_is_held(app->lease);
+    return candidate_is_leading(&app->candidate);
 }
 
 static void enqueue(void *ctx, struct queue_key key)
@@ -163,12 +156,13 @@ static void on_started(void *ctx)
     log_info(app->config.log, "leading", LOG_STR("identity", app->config.identity));
     /* What was kept of flows is older than what another one may have done since. */
     flow_gate_reset(app->flows.gate);
-    for (size_t i = 0; i < CONTROLLERS && app->end == APP_RUNNING; i++)
+    for (size_t i = 0; i < CONTROLLERS && app->candidate.end == CANDIDATE_RUNNING; i++)
         controller_start(app->controllers[i]);
 }
 
-static void stop_controllers(struct app *app)
+static void stop_controllers(void *ctx)
 {
+    struct app *app = ctx;
     for (size_t i = 0; i < CONTROLLERS; i++)
         controller_stop(app->controllers[i]);
 }
@@ -181,36 +175,6 @@ static void on_stopped(void *ctx)
     stop_controllers(app);
 }
 
-/* Who has not seen everything must not lead. */
-static void stand_for_election(struct app *app)
-{
-    struct kube_lease_config config = {
-        .client = app->client,
-        .transport = app->config.transport,
-        .timers = &app->timers,
-        .clock = app->config.clock,
-        .random = app->config.random,
-        .mem = app->config.mem,
-        .metrics = app->config.metrics,
-        .namespace = app->config.lease_namespace,
-        .name = STR("callboard-controller"),
-        .identity = app->config.identity,
-        .duration_ns = app->config.lease_duration_ns,
-        .renew_deadline_ns = app->config.lease_renew_deadline_ns,
-        .retry_ns = app->config.lease_retry_ns,
-        .on_started = on_started,
-        .on_stopped = on_stopped,
-        .ctx = app,
-    };
-    struct err err;
-    app->lease = kube_lease_new(&config, &err);
-    if (app->lease)
-        log_info(app->config.log, "ready: standing for election",
-                 LOG_STR("identity", app->config.identity));
-    else
-        log_error(app->config.log, "cannot stand for election; it is tried again", LOG_ERR(&err));
-}
-
 static void look_at_caches(struct app *app)
 {
     bool have_all = true;
@@ -221,32 +185,19 @@ static void look_at_caches(struct app *app)
 
 /* ---- Watching over ---- */
 
-/* One line in half a minute while it lasts. */
-static void report_problem(struct app *app, const struct kube_resource *resource,
-                           struct str problem, unsigned *times)
-{
-    if (!str_is_set(problem))
-        *times = 0;
-    else if ((*times)++ % PROBLEM_EVERY == 0)
-        log_warn(app->config.log, "the apiserver does not serve us; it is tried again",
-                 LOG_CSTR("kind", resource->kind), LOG_STR("problem", problem));
-}
-
 static void fire_watchdog(void *ctx, int64_t now_ns)
 {
     struct app *app = ctx;
     timers_set(&app->timers, &app->watchdog, now_ns + WATCHDOG_S * CLOCK_NS_PER_SEC);
     for (size_t i = 0; i < WATCHES; i++) {
         struct watch *watch = &app->watches[i];
-        report_problem(app, watch->type->resource, kube_reflector_problem(watch->reflector),
-                       &watch->problems);
+        candidate_report(app->config.log, watch->type->resource,
+                         kube_reflector_problem(watch->reflector), &watch->problems);
         gauge_set(watch->objects, (double)store_count(watch->store));
         gauge_set(watch->bytes, (double)store_bytes(watch->store));
     }
-    if (app->lease)
-        report_problem(app, &kube_leases, kube_lease_problem(app->lease), &app->lease_problems);
-    else if (app->has_synced && app->end == APP_RUNNING)
-        stand_for_election(app);
+    if (app->has_synced)
+        candidate_stand(&app->candidate);
 }
 
 /* ---- Starting ---- */
@@ -460,14 +411,37 @@ static void set_up(struct app *app)
     timers_init(&app->timers, app->config.mem);
 }
 
-static void fire_drained(void *ctx, int64_t now_ns);
+static int make_candidate(struct app *app, struct err *err)
+{
+    const struct app_config *c = &app->config;
+    const struct candidate_config config = {
+        .lease = {.client = app->client,
+                  .transport = c->transport,
+                  .timers = &app->timers,
+                  .clock = c->clock,
+                  .random = c->random,
+                  .mem = c->mem,
+                  .metrics = c->metrics,
+                  .namespace = c->lease_namespace,
+                  .name = STR("callboard-controller"),
+                  .identity = c->identity,
+                  .duration_ns = c->lease_duration_ns,
+                  .renew_deadline_ns = c->lease_renew_deadline_ns,
+                  .retry_ns = c->lease_retry_ns,
+                  .on_started = on_started,
+                  .on_stopped = on_stopped,
+                  .ctx = app},
+        .log = c->log,
+        .on_release = stop_controllers,
+    };
+    return candidate_init(&app->candidate, &config, err);
+}
 
 static int start(struct app *app, struct err *err)
 {
     add_metrics(app);
     if (timers_register(&app->timers, &app->watchdog, fire_watchdog, app, err) < 0 ||
-        timers_register(&app->timers, &app->drained, fire_drained, app, err) < 0 ||
-        make_client(app, err) < 0 || make_gate(app, err) < 0)
+        make_client(app, err) < 0 || make_candidate(app, err) < 0 || make_gate(app, err) < 0)
         return -1;
     for (size_t i = 0; i < WATCHES; i++) {
         if (make_store(app, &app->watches[i], err) < 0 ||
@@ -518,7 +492,7 @@ void app_free(struct app *app)
         controller_free(app->controllers[i]);
         queue_free(app->queues[i]);
     }
-    kube_lease_free(app->lease);
+    candidate_done(&app->candidate);
     kube_events_free(app->events);
     for (size_t i = 0; i < WATCHES; i++) {
         kube_reflector_free(app->watches[i].reflector);
@@ -527,7 +501,6 @@ void app_free(struct app *app)
     flow_gate_free(app->flows.gate);
     kube_client_free(app->client);
     timers_unregister(&app->timers, &app->watchdog);
-    timers_unregister(&app->timers, &app->drained);
     timers_done(&app->timers);
     catalog_unref(app->config.catalog);
     mem_free(app->config.mem, app, sizeof(*app));
@@ -535,43 +508,18 @@ void app_free(struct app *app)
 
 /* ---- Ending ---- */
 
-static void released(void *ctx)
-{
-    struct app *app = ctx;
-    app->end = APP_STOPPED;
-}
-
-static void release(struct app *app)
-{
-    app->end = APP_RELEASING;
-    timers_cancel(&app->timers, &app->drained);
-    stop_controllers(app);
-    if (app->lease)
-        kube_lease_release(app->lease, released, app);
-    else
-        app->end = APP_STOPPED;
-}
-
-static void fire_drained(void *ctx, int64_t now_ns)
-{
-    (void)now_ns;
-    release(ctx);
-}
-
 void app_stop(struct app *app)
 {
-    if (app->end != APP_RUNNING)
+    if (app->candidate.end != CANDIDATE_RUNNING)
         return;
-    app->end = APP_DRAINING;
     for (size_t i = 0; i < CONTROLLERS; i++)
         controller_drain(app->controllers[i]);
-    timers_set(&app->timers, &app->drained,
-               clock_now_ns(app->config.clock) + DRAIN_S * CLOCK_NS_PER_SEC);
+    candidate_stop(&app->candidate);
 }
 
 bool app_has_stopped(const struct app *app)
 {
-    return app->end == APP_STOPPED;
+    return app->candidate.end == CANDIDATE_STOPPED;
 }
 
 /* ---- Running ---- */
@@ -587,8 +535,8 @@ void app_run_once(struct app *app, int64_t until_ns)
     timers_run(&app->timers, clock_now_ns(app->config.clock));
     if (!app->has_synced) {
         look_at_caches(app);
-        if (app->has_synced && app->end == APP_RUNNING)
-            stand_for_election(app);
+        if (app->has_synced)
+            candidate_stand(&app->candidate);
     }
     bool is_idle = true;
     app->has_more = false;
@@ -596,8 +544,8 @@ void app_run_once(struct app *app, int64_t until_ns)
         app->has_more = controller_run(app->controllers[i]) || app->has_more;
         is_idle = is_idle && controller_is_idle(app->controllers[i]);
     }
-    if (app->end == APP_DRAINING && is_idle)
-        release(app);
+    if (is_idle)
+        candidate_release(&app->candidate);
 }
 
 void app_set_catalog(struct app *app, struct catalog *catalog)

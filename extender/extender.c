@@ -1,22 +1,19 @@
 /* Watches, census, binder and Lease, wired together. */
 #include "extender/extender.h"
 
+#include "control/candidate.h"
 #include "extender/advice.h"
 #include "extender/keeper.h"
-#include "kube/lease.h"
 
 enum {
     WATCHES = 3,
     WATCHDOG_S = 5,
-    PROBLEM_EVERY = 6, /* watchdogs between two lines about the same watch */
     TICK_S = 1,
-    DRAIN_S = 5,
 };
 
 enum { WATCH_NODES, WATCH_LEASES, WATCH_PODS };
 
 enum extender_state { STANDBY, SETTLING, LISTING, ACTIVE };
-enum extender_end { RUNNING, DRAINING, RELEASING, STOPPED };
 
 struct watch {
     const struct kube_resource *resource;
@@ -27,10 +24,9 @@ struct watch {
 struct extender {
     struct extender_config config;
     struct timers timers;
-    struct timer watchdog, tick, settled, drained, audit;
+    struct timer watchdog, tick, settled, audit;
     struct kube_client *client;
-    struct kube_lease *lease; /* once all caches have synced */
-    unsigned lease_problems;
+    struct candidate candidate;
     struct census *census;
     struct store *pods;
     struct keeper *keeper;
@@ -41,7 +37,6 @@ struct extender {
     struct catalog *catalog;
     struct watch watches[WATCHES];
     enum extender_state state;
-    enum extender_end end;
     bool has_synced;
     /* What other threads hand over. */
     pthread_mutex_t lock;
@@ -82,11 +77,16 @@ static struct bind_request *take_requests(struct extender *e)
     return first;
 }
 
+static bool is_active(const struct extender *e)
+{
+    return e->state == ACTIVE && e->candidate.end == CANDIDATE_RUNNING;
+}
+
 static void bind_requests(struct extender *e)
 {
     for (struct bind_request *request = take_requests(e), *next; request; request = next) {
         next = request->next;
-        if (e->state == ACTIVE && e->end == RUNNING)
+        if (is_active(e))
             binder_bind(e->binder, request);
         else
             bind_request_finish(request, "this replica is not active", e->config.answered,
@@ -170,46 +170,7 @@ static void become_active(struct extender *e)
              LOG_UINT("pods", store_count(e->pods)));
 }
 
-/* Who has not seen everything must not lead. */
-static void stand_for_election(struct extender *e)
-{
-    struct kube_lease_config config = {
-        .client = e->client,
-        .transport = e->config.transport,
-        .timers = &e->timers,
-        .clock = e->config.clock,
-        .random = e->config.random,
-        .mem = e->config.mem,
-        .metrics = e->config.metrics,
-        .namespace = e->config.lease_namespace,
-        .name = STR("callboard-extender"),
-        .identity = e->config.identity,
-        .duration_ns = e->config.lease_duration_ns,
-        .renew_deadline_ns = e->config.lease_renew_deadline_ns,
-        .retry_ns = e->config.lease_retry_ns,
-        .on_started = on_started,
-        .on_stopped = on_stopped,
-        .ctx = e,
-    };
-    struct err err;
-    e->lease = kube_lease_new(&config, &err);
-    if (e->lease)
-        log_info(e->config.log, "standing for election", LOG_STR("identity", e->config.identity));
-    else
-        log_error(e->config.log, "cannot stand for election; it is tried again", LOG_ERR(&err));
-}
-
 /* ---- Timers ---- */
-
-static void report_problem(struct extender *e, const struct kube_resource *resource,
-                           struct str problem, unsigned *times)
-{
-    if (!str_is_set(problem))
-        *times = 0;
-    else if ((*times)++ % PROBLEM_EVERY == 0)
-        log_warn(e->config.log, "the apiserver does not serve us; it is tried again",
-                 LOG_CSTR("kind", resource->kind), LOG_STR("problem", problem));
-}
 
 static void fire_watchdog(void *ctx, int64_t now_ns)
 {
@@ -217,17 +178,15 @@ static void fire_watchdog(void *ctx, int64_t now_ns)
     timers_set(&e->timers, &e->watchdog, now_ns + WATCHDOG_S * CLOCK_NS_PER_SEC);
     for (size_t i = 0; i < WATCHES; i++) {
         struct watch *watch = &e->watches[i];
-        report_problem(e, watch->resource, kube_reflector_problem(watch->reflector),
-                       &watch->problems);
+        candidate_report(e->config.log, watch->resource, kube_reflector_problem(watch->reflector),
+                         &watch->problems);
     }
     gauge_set(gauge_of(e->cached, METRICS_VALUES(STR("Node"))),
               (double)census_node_count(e->census));
     gauge_set(gauge_of(e->cached, METRICS_VALUES(STR("Pod"))), (double)store_count(e->pods));
     gauge_set(e->pod_bytes, (double)store_bytes(e->pods));
-    if (e->lease)
-        report_problem(e, &kube_leases, kube_lease_problem(e->lease), &e->lease_problems);
-    else if (e->has_synced && e->end == RUNNING)
-        stand_for_election(e);
+    if (e->has_synced)
+        candidate_stand(&e->candidate);
 }
 
 static void fire_tick(void *ctx, int64_t now_ns)
@@ -415,7 +374,30 @@ static int begin_watches(struct extender *e, struct err *err)
     return begin_watch(e, WATCH_PODS, &kube_pods, store_sink(e->pods), err);
 }
 
-static void fire_drained(void *ctx, int64_t now_ns);
+static int make_candidate(struct extender *e, struct err *err)
+{
+    const struct extender_config *c = &e->config;
+    const struct candidate_config config = {
+        .lease = {.client = e->client,
+                  .transport = c->transport,
+                  .timers = &e->timers,
+                  .clock = c->clock,
+                  .random = c->random,
+                  .mem = c->mem,
+                  .metrics = c->metrics,
+                  .namespace = c->lease_namespace,
+                  .name = STR("callboard-extender"),
+                  .identity = c->identity,
+                  .duration_ns = c->lease_duration_ns,
+                  .renew_deadline_ns = c->lease_renew_deadline_ns,
+                  .retry_ns = c->lease_retry_ns,
+                  .on_started = on_started,
+                  .on_stopped = on_stopped,
+                  .ctx = e},
+        .log = c->log,
+    };
+    return candidate_init(&e->candidate, &config, err);
+}
 
 static int make_timers(struct extender *e, struct err *err)
 {
@@ -423,8 +405,10 @@ static int make_timers(struct extender *e, struct err *err)
         struct timer *timer;
         void (*fire)(void *ctx, int64_t now_ns);
     } timers[] = {
-        {&e->watchdog, fire_watchdog}, {&e->tick, fire_tick},   {&e->settled, fire_settled},
-        {&e->drained, fire_drained},   {&e->audit, fire_audit},
+        {&e->watchdog, fire_watchdog},
+        {&e->tick, fire_tick},
+        {&e->settled, fire_settled},
+        {&e->audit, fire_audit},
     };
     for (size_t i = 0; i < sizeof(timers) / sizeof(timers[0]); i++) {
         if (timers_register(&e->timers, timers[i].timer, timers[i].fire, e, err) < 0)
@@ -467,8 +451,8 @@ struct extender *extender_new(const struct extender_config *config, struct err *
     set_defaults(&e->config);
     timers_init(&e->timers, config->mem);
     add_metrics(e);
-    if (make_timers(e, err) < 0 || make_client(e, err) < 0 || make_advice(e, err) < 0 ||
-        make_state(e, err) < 0 || begin_watches(e, err) < 0) {
+    if (make_timers(e, err) < 0 || make_client(e, err) < 0 || make_candidate(e, err) < 0 ||
+        make_advice(e, err) < 0 || make_state(e, err) < 0 || begin_watches(e, err) < 0) {
         extender_free(e);
         return NULL;
     }
@@ -486,7 +470,7 @@ void extender_free(struct extender *e)
     }
     binder_free(e->binder);
     keeper_free(e->keeper);
-    kube_lease_free(e->lease);
+    candidate_done(&e->candidate);
     for (size_t i = 0; i < WATCHES; i++)
         kube_reflector_free(e->watches[i].reflector);
     advice_free(e->advice);
@@ -494,7 +478,7 @@ void extender_free(struct extender *e)
     store_free(e->pods);
     census_free(e->census);
     kube_client_free(e->client);
-    struct timer *const timers[] = {&e->watchdog, &e->tick, &e->settled, &e->drained, &e->audit};
+    struct timer *const timers[] = {&e->watchdog, &e->tick, &e->settled, &e->audit};
     for (size_t i = 0; i < sizeof(timers) / sizeof(timers[0]); i++)
         timers_unregister(&e->timers, timers[i]);
     timers_done(&e->timers);
@@ -505,42 +489,16 @@ void extender_free(struct extender *e)
 
 /* ---- Ending ---- */
 
-static void released(void *ctx)
-{
-    struct extender *e = ctx;
-    e->end = STOPPED;
-}
-
-/* Nothing of ours must be under way when another replica begins. */
-static void release(struct extender *e)
-{
-    e->end = RELEASING;
-    timers_cancel(&e->timers, &e->drained);
-    if (e->lease)
-        kube_lease_release(e->lease, released, e);
-    else
-        e->end = STOPPED;
-}
-
-static void fire_drained(void *ctx, int64_t now_ns)
-{
-    (void)now_ns;
-    release(ctx);
-}
-
 void extender_stop(struct extender *e)
 {
-    if (e->end != RUNNING)
-        return;
-    e->end = DRAINING;
-    if (e->state == ACTIVE)
+    if (e->candidate.end == CANDIDATE_RUNNING && e->state == ACTIVE)
         keeper_flush(e->keeper);
-    timers_set(&e->timers, &e->drained, clock_now_ns(e->config.clock) + DRAIN_S * CLOCK_NS_PER_SEC);
+    candidate_stop(&e->candidate);
 }
 
 bool extender_has_stopped(const struct extender *e)
 {
-    return e->end == STOPPED;
+    return e->candidate.end == CANDIDATE_STOPPED;
 }
 
 /* ---- Running ---- */
@@ -552,8 +510,7 @@ static void look_at_caches(struct extender *e)
             return;
     }
     e->has_synced = true;
-    if (e->end == RUNNING)
-        stand_for_election(e);
+    candidate_stand(&e->candidate);
 }
 
 void extender_run_once(struct extender *e, int64_t until_ns)
@@ -573,8 +530,8 @@ void extender_run_once(struct extender *e, int64_t until_ns)
     e->binder_ns = binder_run(e->binder);
     if (e->has_synced)
         census_publish(e->census);
-    if (e->end == DRAINING && binder_pending(e->binder) == 0 && !keeper_is_writing(e->keeper))
-        release(e);
+    if (binder_pending(e->binder) == 0 && !keeper_is_writing(e->keeper))
+        candidate_release(&e->candidate);
 }
 
 void extender_set_catalog(struct extender *e, struct catalog *catalog)
@@ -588,9 +545,8 @@ void extender_set_catalog(struct extender *e, struct catalog *catalog)
 
 void extender_status(const struct extender *e, struct extender_status *ret)
 {
-    *ret = (struct extender_status){.has_synced = e->has_synced,
-                                    .is_active = e->state == ACTIVE && e->end == RUNNING,
-                                    .heard_ns = INT64_MAX};
+    *ret = (struct extender_status){
+        .has_synced = e->has_synced, .is_active = is_active(e), .heard_ns = INT64_MAX};
     for (size_t i = 0; i < WATCHES; i++) {
         int64_t heard_ns = kube_reflector_heard_ns(e->watches[i].reflector);
         if (heard_ns < ret->heard_ns)
