@@ -136,7 +136,7 @@ static void of_flows_of_the_same_second_the_one_seen_first_is_the_older(void **s
     enum { TIMES = 16 };
     struct flow_world *w = *state;
     for (int i = 0; i < TIMES; i++) {
-        char policy[64], old[16], new[16];
+        char policy[64], old[24], new[24];
         snprintf(old, sizeof(old), "old-%d", i);
         snprintf(new, sizeof(new), "a-new-%d", i);
         snprintf(policy, sizeof(policy), "'concurrencyGroup':'g%d','concurrencyPolicy':'Replace'",
