@@ -492,7 +492,7 @@ void flow_hold_steps(struct flow_scene *scene)
 {
     struct flow_book *book = scene->book;
     struct flow_run *run = &book->run;
-    bool is_held = scene->flow->is_suspended && scene->flow->is_killing;
+    bool is_held = scene->flow->is_suspended && scene->flow->is_killing, has_changed = false;
     if (!is_held && !book->may_hold)
         return;
     for (uint32_t i = flow_run_first(run, RUN_RUNNING); i != RUN_NONE; i = run->steps[i].next) {
@@ -501,10 +501,13 @@ void flow_hold_steps(struct flow_scene *scene)
             flow_again_after(scene, 0);
             return;
         }
-        if (job && job->state == FLOW_JOB_OPEN && job->is_suspended != is_held)
-            flow_suspend_job(scene, job, is_held);
+        if (!job || job->state != FLOW_JOB_OPEN || job->is_suspended == is_held)
+            continue;
+        flow_suspend_job(scene, job, is_held);
+        has_changed = true;
     }
-    book->may_hold = is_held;
+    /* Until the caches show that all of them go on. */
+    book->may_hold = is_held || has_changed;
 }
 
 void flow_delete_performers(struct flow_scene *scene)

@@ -574,6 +574,22 @@ static void kill_suspends_running_jobs_too_and_resuming_lets_them_go_on(void **s
     assert_string_equal(phase(w, "k"), "Running");
 }
 
+/* A conflict, say, ends the plan. */
+static void what_could_not_be_resumed_at_once_is_resumed_later(void **state)
+{
+    struct flow_world *w = *state;
+    FLOW(w, "k", "'executionPolicy':{'suspendMode':'Kill'},'steps':[{'name':'a'},{'name':'b'}]");
+    SUSPEND(w, "k", "true");
+    flow_world_merge(w, &kube_jobflows, STR("k"), "{'spec':{'executionPolicy':{'suspend':false}}}");
+    flow_world_reconcile(w, "k");
+    assert_string_equal(flow_world_actions(w), "resume Job, resume Job, write status");
+    assert_true(flow_world_apply(w, 1));
+    flow_world_settle(w);
+    assert_false(is_job_suspended(w, "k", "a") || is_job_suspended(w, "k", "b"));
+    flow_world_reconcile(w, "k");
+    assert_string_equal(flow_world_actions(w), "");
+}
+
 static void a_flow_that_is_created_suspended_has_not_started(void **state)
 {
     struct flow_world *w = *state;
@@ -989,6 +1005,7 @@ int main(void)
         WORLD(a_manual_step_may_have_a_time_limit),
         WORLD(a_suspended_flow_lets_what_runs_end_and_starts_nothing),
         WORLD(kill_suspends_running_jobs_too_and_resuming_lets_them_go_on),
+        WORLD(what_could_not_be_resumed_at_once_is_resumed_later),
         WORLD(a_flow_that_is_created_suspended_has_not_started),
         WORLD(at_its_deadline_a_flow_is_stopped_and_finally_runs),
         WORLD(why_a_flow_was_stopped_is_known_after_a_restart),
