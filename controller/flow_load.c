@@ -471,6 +471,7 @@ static int restore(struct loading *l)
     }
     restore_stop(book);
     flow_run_begin(&book->run);
+    book->is_finally_told = book->run.is_finally;
     return 0;
 }
 

@@ -182,6 +182,8 @@ struct flow_book {
     const struct flow_metrics *metrics;
     struct flow_scene *scene; /* while a plan is made */
     bool may_hold;            /* Jobs may have been suspended with the flow */
+    bool is_finally_planned;  /* the write under way tells how all of `steps` have ended */
+    bool is_finally_told;     /* the stored status does */
     enum flow_reason abort;   /* why it ends before its time */
     enum flow_reason failure; /* what it failed of, when that is no step */
     struct str failure_message;
@@ -212,7 +214,8 @@ struct flow_scene {
     struct plan *plan;
     struct manifest make;
     struct flow_owner owner;
-    bool is_full; /* the plan is: the rest comes later */
+    bool is_full;       /* the plan is: the rest comes later */
+    bool writes_status; /* the plan does */
     /* The step that was read last. */
     const struct flow_step *step;
     uint32_t step_index;

@@ -317,10 +317,15 @@ static void consider_fresh(struct flow_scene *scene)
     }
 }
 
+/* The steps of `finally` begin when the status tells how the others have ended: why they were stopped (another flow
+ * took the place of this one, a ConfigMap was not there) may not be seen any more by a process that comes after a
+ * crash, and they would begin then. */
 static void make_children(struct flow_scene *scene)
 {
     struct flow_run *run = &scene->book->run;
     int64_t room = INT64_MAX;
+    if (run->is_finally && !scene->book->is_finally_told)
+        return;
     if (scene->flow->parallelism > 0)
         room = scene->flow->parallelism - run->phases[STEP_RUNNING];
     for (uint32_t i = flow_run_first(run, RUN_READY); i != RUN_NONE && room > 0;) {
@@ -376,6 +381,7 @@ static void status_answered(const struct flow_controller *controller, struct que
     book->written = book->planned;
     book->written_phase = book->planned_phase;
     book->written_ns = book->planned_ns;
+    book->is_finally_told = book->is_finally_planned;
     book->own_version = kube_version_number(version);
     /* The cache may have been faster than the answer. */
     if (seen)

@@ -327,6 +327,7 @@ static void write_now(struct flow_scene *scene, const struct flow_situation *s)
 {
     struct json *patch = manifest_object(&scene->make);
     manifest_put(&scene->make, patch, "status", fitting_status(scene, s));
+    scene->writes_status = true;
     flow_patch_status(scene, patch, "write status");
 }
 
@@ -362,7 +363,8 @@ static int64_t wait_ns(struct flow_scene *scene, const struct flow_situation *s)
 {
     struct flow_book *book = scene->book;
     int64_t now_ns = scene->now.now_ns;
-    if (book->planned_phase != s->phase || book->planned_ns == 0)
+    bool is_awaited = book->run.is_finally && !book->is_finally_told;
+    if (book->planned_phase != s->phase || book->planned_ns == 0 || is_awaited)
         return 0;
     if (book->behind_ns == 0)
         book->behind_ns = now_ns;
@@ -380,6 +382,11 @@ bool flow_status_write(struct flow_scene *scene, const struct flow_situation *s)
     }
     if (!is_behind(scene, s))
         return true;
+    /* The second would meet the first one's version. */
+    if (scene->writes_status) {
+        flow_again_after(scene, 0);
+        return false;
+    }
     int64_t left_ns = wait_ns(scene, s);
     if (left_ns > 0) {
         flow_again_after(scene, left_ns);
@@ -388,6 +395,7 @@ bool flow_status_write(struct flow_scene *scene, const struct flow_situation *s)
     book->planned = book->changes;
     book->planned_phase = s->phase;
     book->planned_ns = scene->now.now_ns;
+    book->is_finally_planned = book->run.is_finally;
     book->behind_ns = 0;
     write_now(scene, s);
     return true;

@@ -323,6 +323,25 @@ static void a_flow_that_is_stopped_lets_what_runs_end_and_what_waits_for_a_retry
     arena_done(&arena);
 }
 
+/* After a restart a step of `finally` may be known to have ended before those of `steps` are. */
+static void a_failure_of_finally_stops_nothing(void **state)
+{
+    struct arena arena;
+    struct dag dag;
+    struct flow_run run;
+    (void)state;
+    arena_init(&arena, mem_system(), 1 << 14, 1 << 24);
+    assert_true(dag_build(&arena, 3, NULL, 0, &dag));
+    assert_true(flow_run_init(&run, &arena, 3, 2, &dag));
+    flow_run_begin(&run);
+    flow_run_end(&run, 2, STEP_FAILED, FLOW_REASON_JOB_FAILED);
+    flow_run_end(&run, 0, STEP_SKIPPED, FLOW_REASON_CONDITION_FALSE);
+    assert_int_equal(run.steps[1].phase, STEP_PENDING);
+    flow_run_end(&run, 1, STEP_SUCCEEDED, FLOW_REASON_NONE);
+    assert_true(flow_run_is_over(&run) && run.has_failed);
+    arena_done(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -330,6 +349,7 @@ int main(void)
         cmocka_unit_test(a_run_that_is_restored_is_as_the_one_before),
         cmocka_unit_test(a_chain_of_2000_steps_that_are_skipped_needs_no_deep_stack),
         cmocka_unit_test(touched_steps_are_taken_once_each),
+        cmocka_unit_test(a_failure_of_finally_stops_nothing),
         cmocka_unit_test(a_flow_that_is_stopped_lets_what_runs_end_and_what_waits_for_a_retry_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
