@@ -12,6 +12,8 @@ enum {
     /* How late a process may know of what users do: a watch is found dead after 90 s (kube/reflector.c), the next
      * one may be refused for a while, and its events come late. */
     LATEST_S = 180,
+    /* … and of what it has asked for itself. */
+    UNKNOWN_S = 30,
     /* Three queues take turns, and a new leader begins anew. */
     OVERTAKEN_MAX = 12,
     /* Flows that are let go at the same time may write so in any order. */
@@ -19,8 +21,9 @@ enum {
     BACKOFF_DEFAULT = 6,
 };
 
-/* What is true of a step, by what became of its Jobs and of the steps before it. */
-enum truth { UNSETTLED, SUCCEEDED, FAILED, SKIPPED, SKIPPED_BY_FAILURE };
+/* What is true of a step, by what became of its Jobs and of the steps before it. UNCLEAR: it may have ended, and
+ * only the controller knows how, who has not told it yet. */
+enum truth { UNSETTLED, SUCCEEDED, FAILED, SKIPPED, SKIPPED_BY_FAILURE, UNCLEAR };
 
 void sim_flows_init(struct sim_flow_checker *checker, struct sim_world *world, int64_t max_active)
 {
@@ -257,8 +260,10 @@ static void note_job(struct sim_flow_checker *checker, const struct sim_event *e
         sim_require(step->count < SIM_TRIES_MAX);
         try = &step->tries[step->count++];
         *try = (struct sim_try){.attempt = attempt_of(named)};
+        try->made_ns = checker->world->now_ns;
     } else if (!event->before) {
-        *try = (struct sim_try){.attempt = try->attempt}; /* made again */
+        /* made again */
+        *try = (struct sim_try){.attempt = try->attempt, .made_ns = checker->world->now_ns};
     }
     checker->jobs += !event->before;
     note_state(try, event->after, event->is_deletion);
@@ -396,13 +401,10 @@ static bool does_hold(const struct sim_flow *flow, const struct json *step)
     return str_eq(name_of(truth_of(flow, other)), phase);
 }
 
-/* How a Performer has ended is for the flow's controller to say, and it has not said so yet. */
 static bool is_unclear(const struct sim_flow *flow, const struct json *step)
 {
     struct str name, phase;
-    size_t other = is_about_phase(step, &name, &phase) ? find_step(flow, name) : SIZE_MAX;
-    return other != SIZE_MAX && step_is(step_at(flow, other), STR("Performer")) &&
-           !is_step_end(told_phase(flow, other));
+    return is_about_phase(step, &name, &phase) && truth_of(flow, find_step(flow, name)) == UNCLEAR;
 }
 
 /* Of the steps that it depends on: UNSETTLED, SKIPPED_BY_FAILURE, or SUCCEEDED when it may begin. */
@@ -428,15 +430,16 @@ static struct str decision(const struct sim_flow *flow, const struct json *step)
     return kube_map_get(flow->last->meta.annotations, str_from_cstr(key));
 }
 
-/* What has become of it is told later than what follows from it is begun. When it may have failed in a way that
- * cannot be seen here, those behind it may begin that do not mind. */
+/* What has become of it is told later than what follows from it is begun. A Performer that has served may
+ * have been too late. When a step may have failed in a way that cannot be seen here, those behind it may begin that
+ * do not mind. */
 static enum truth untold(const struct sim_flow *flow, size_t index)
 {
     const struct json *step = step_at(flow, index);
     bool may_fail =
         step_is(step, STR("Performer")) || json_get(step, STR("inputs")) || may_ignore_any(flow);
     if (flow->steps[index].was_ready)
-        return SUCCEEDED;
+        return UNCLEAR;
     return may_fail && kube_bool_at(step, "continueOnFailure", NULL) ? FAILED : UNSETTLED;
 }
 
@@ -447,8 +450,13 @@ static enum truth truth_without_job(const struct sim_flow *flow, size_t index)
     enum truth before = truth_of_dependencies(flow, index);
     if (before != SUCCEEDED)
         return before;
+    if (is_unclear(flow, step) && !is_step_end(told))
+        return UNCLEAR;
+    /* Its inputs are read before its condition is asked, and may not be there. */
     if (!does_hold(flow, step))
-        return SKIPPED;
+        return str_eq(told, STR("Failed"))     ? FAILED
+               : json_get(step, STR("inputs")) ? UNCLEAR
+                                               : SKIPPED;
     if (step_is(step, STR("Manual")) && !is_step_end(told))
         return str_eq(decision(flow, step), STR("true"))    ? SUCCEEDED
                : str_eq(decision(flow, step), STR("false")) ? FAILED
@@ -459,6 +467,14 @@ static enum truth truth_without_job(const struct sim_flow *flow, size_t index)
                                             : untold(flow, index);
 }
 
+static enum truth truth_of_complete(const struct sim_try *try, struct str told)
+{
+    if (str_eq(told, STR("Failed")))
+        return FAILED; /* an output may be wrong */
+    /* Somebody was quick to delete it. */
+    return try->is_removed && !is_step_end(told) ? UNCLEAR : SUCCEEDED;
+}
+
 static enum truth truth_of(const struct sim_flow *flow, size_t index)
 {
     const struct sim_flow_step *step = &flow->steps[index];
@@ -467,7 +483,7 @@ static enum truth truth_of(const struct sim_flow *flow, size_t index)
     if (!last)
         return truth_without_job(flow, index);
     if (last->state == SIM_TRY_COMPLETE)
-        return is_told_failed ? FAILED : SUCCEEDED; /* an output may be wrong */
+        return truth_of_complete(last, told_phase(flow, index));
     if (last->state == SIM_TRY_OPEN)
         return UNSETTLED;
     bool has_failed = is_told_failed || last->is_final || are_retries_used_up(flow, index, true);
@@ -713,6 +729,13 @@ static void judge_start(struct sim_flow_checker *checker, const struct sim_objec
 
 /* ---- A status ---- */
 
+/* A create that was given up, because it was not answered and had made nothing yet, may arrive all the same:
+ * who sent it does not know of the Job before the caches show it. */
+static bool is_known(const struct sim_flow_checker *checker, const struct sim_try *try)
+{
+    return checker->world->now_ns - try->made_ns > UNKNOWN_S * SIM_SEC;
+}
+
 static bool is_told(const struct json *status, const struct json *step, const char *key,
                     struct str value)
 {
@@ -820,7 +843,7 @@ static void judge_step_status(const struct sim_flow_checker *checker, const stru
                   "the step %" PRIstr " is said to have succeeded, and no "
                   "Job of it has",
                   STR_ARG(name));
-    if (str_eq(phase, STR("Skipped")) && last && !last->is_removed)
+    if (str_eq(phase, STR("Skipped")) && last && !last->is_removed && is_known(checker, last))
         VIOLATION(checker, "status", after,
                   "the step %" PRIstr " is said to be skipped, and has had "
                   "a Job",
@@ -868,7 +891,7 @@ static void judge_end(const struct sim_flow_checker *checker, const struct sim_f
             VIOLATION(checker, "status", after,
                       "has ended while the step %" PRIstr " is \"%" PRIstr "\"",
                       STR_ARG(kube_text_at(step, "name", NULL)), STR_ARG(phase));
-        if (last && last->state == SIM_TRY_OPEN && !last->is_suspended)
+        if (last && last->state == SIM_TRY_OPEN && !last->is_suspended && is_known(checker, last))
             VIOLATION(checker, "status", after, "has ended while the step %" PRIstr " runs",
                       STR_ARG(kube_text_at(step, "name", NULL)));
         if (performer_of(checker, flow, i, NULL))

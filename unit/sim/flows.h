@@ -43,6 +43,7 @@ enum sim_try_state { SIM_TRY_OPEN, SIM_TRY_COMPLETE, SIM_TRY_FAILED, SIM_TRY_GON
 /* A Job that is or was. */
 struct sim_try {
     int64_t attempt;
+    int64_t made_ns;
     enum sim_try_state state;
     bool is_final;   /* it failed by its podFailurePolicy */
     bool is_ignored; /* its failure may not count */
