@@ -100,8 +100,7 @@ struct flow_job {
     bool is_suspended;
     int64_t created_ns;
     int64_t end_ns;
-    int64_t attempt; /* -1: none */
-    struct str flow; /* labels */
+    int64_t attempt; /* a label, as the step; -1: none */
     struct str step;
     struct str reason; /* of its failure */
     struct str message;

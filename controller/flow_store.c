@@ -295,7 +295,6 @@ static struct stored *project_job(const struct mem *mem, const struct json *obje
     read_job_status(&job, object);
     job.is_suspended = kube_bool_at(object, "spec", "suspend", NULL);
     job.created_ns = flow_time_of(kube_text_at(object, "metadata", "creationTimestamp", NULL));
-    job.flow = kube_map_get(meta->labels, STR(LABEL_FLOW));
     job.step = kube_map_get(meta->labels, STR(LABEL_FLOW_STEP));
     str_to_int64(kube_map_get(meta->labels, STR(LABEL_FLOW_ATTEMPT)), &job.attempt);
     if (job.state != FLOW_JOB_OPEN &&
@@ -305,14 +304,12 @@ static struct stored *project_job(const struct mem *mem, const struct json *obje
     }
     struct stored *stored = NULL;
     if (!buf_failed(&buf))
-        stored = store_new_object(
-            mem, meta, sizeof(job),
-            job.flow.len + job.step.len + job.reason.len + job.message.len + job.text.len);
+        stored = store_new_object(mem, meta, sizeof(job),
+                                  job.step.len + job.reason.len + job.message.len + job.text.len);
     if (stored) {
         struct flow_job *to = (struct flow_job *)stored;
         job.stored = *stored;
         *to = job;
-        to->flow = store_keep_text(stored, job.flow);
         to->step = store_keep_text(stored, job.step);
         to->reason = store_keep_text(stored, job.reason);
         to->message = store_keep_text(stored, job.message);
