@@ -736,6 +736,29 @@ static void steps_that_go_well_are_told_together_and_others_soon(void **state)
     assert_string_equal(flow_world_told(w), "");
 }
 
+static void an_event_names_the_steps_that_fit_and_counts_the_others(void **state)
+{
+    struct flow_world *w = *state;
+    struct buf spec;
+    unsigned named = 1, more = 0;
+    buf_init(&spec, arena_mem(&w->arena), 1 << 20);
+    buf_put(&spec, STR("'steps':["));
+    for (int i = 0; i < 100; i++)
+        buf_printf(&spec, "%s{'name':'step-%02d'}", i ? "," : "", i);
+    buf_put(&spec, STR("]"));
+    FLOW(w, "wide", arena_copy(&w->arena, buf_str(&spec)).ptr);
+    flow_world_pass(w, 2);
+    const char *told = flow_world_told(w);
+    const char *at = strstr(told, "StepStarted: step-00, step-01, ");
+    assert_non_null(at);
+    assert_null(strstr(at + 1, "StepStarted"));
+    for (; (at = strstr(at, ", step-")); at++)
+        named++;
+    assert_int_equal(sscanf(strstr(told, " and "), " and %u more", &more), 1);
+    assert_int_equal(named + more, 100);
+    assert_in_range(strlen(told), 250, 320);
+}
+
 static void a_status_that_somebody_changed_is_put_right(void **state)
 {
     struct flow_world *w = *state;
@@ -1014,6 +1037,7 @@ int main(void)
         WORLD(the_status_is_written_at_most_once_a_second_but_a_phase_at_once),
         WORLD(progress_is_told_less_often_while_many_flows_are_active),
         WORLD(steps_that_go_well_are_told_together_and_others_soon),
+        WORLD(an_event_names_the_steps_that_fit_and_counts_the_others),
         WORLD(a_status_that_somebody_changed_is_put_right),
         WORLD(the_estimate_follows_the_longest_way),
         WORLD(a_performer_step_is_done_when_it_serves_and_goes_with_the_flow),
