@@ -32,6 +32,15 @@ struct pack_config pack_config_default(enum pack_kind kind)
     };
 }
 
+void *pack_take_table(struct pack *pack, size_t count, size_t size)
+{
+    assert(pack->table_count < PACK_TABLES_MAX);
+    void *ptr = mem_alloc(pack->mem, count * size);
+    if (ptr)
+        pack->tables[pack->table_count++] = (struct pack_table){ptr, count * size};
+    return ptr;
+}
+
 static bool pack_init(struct pack *pack)
 {
     const struct pack_config *config = &pack->config;
@@ -68,6 +77,8 @@ void pack_free(struct pack *pack)
         return;
     const struct mem *mem = pack->mem;
     arena_done(&pack->arena);
+    for (uint32_t i = 0; i < pack->table_count; i++)
+        mem_free(mem, pack->tables[i].ptr, pack->tables[i].size);
     mem_free(mem, pack, sizeof(*pack));
 }
 

@@ -7,8 +7,9 @@
  *   pack_state.c   states by number, and what was computed for them
  *   pack.c         the scores
  *
- * All memory is taken by pack_new(), from one arena: nothing later can fail. A full table is emptied, which
- * costs time and changes no score, for whatever is in it can be computed again.
+ * All memory is taken by pack_new(): nothing later can fail. A full table is emptied, which costs time and changes
+ * no score, for whatever is in it can be computed again. The large tables are not zeroed, so that what is never
+ * used of them takes no memory.
  */
 #ifndef EXTENDER_PACK_PARTS_H
 #define EXTENDER_PACK_PARTS_H
@@ -22,6 +23,7 @@ enum {
     PACK_PRICED_MAX = 512,
     PACK_MODEL_NAME_MAX = 63,
     PACK_NO_CLASS = PACK_CLASSES_MAX,
+    PACK_TABLES_MAX = 6,
 };
 
 /* What the scores see of a demand. */
@@ -109,10 +111,17 @@ struct pack_memo {
     uint16_t class, free_milli;
 };
 
+struct pack_table {
+    void *ptr;
+    size_t size;
+};
+
 struct pack {
     struct pack_config config;
     const struct mem *mem;
     struct arena arena;
+    struct pack_table tables[PACK_TABLES_MAX];
+    uint32_t table_count;
     struct hash_seed hash_seed;
     struct random_seeded random; /* PACK_RANDOM */
 
@@ -139,6 +148,9 @@ struct pack {
     struct pack_memo *memos;
     uint32_t value_epoch, price_epoch; /* from 1 */
 };
+
+/* Room that is not zeroed, until pack_free(). NULL without memory. */
+void *pack_take_table(struct pack *pack, size_t count, size_t size);
 
 /* Whether about as many pods leave as come. */
 static inline bool pack_is_moving(const struct pack *pack)

@@ -20,12 +20,12 @@ bool pack_rollouts_init(struct pack *pack)
     r->draws = larger(config->draws_still, config->draws_moving) * (PACK_DEVICES_MAX / 8);
     r->words = (r->draws + WORD_BITS - 1) / WORD_BITS;
     size_t sets = (size_t)r->count * r->words;
-    r->pods = ARENA_NEW_ARRAY(arena, uint16_t, (size_t)r->count * r->draws);
+    r->pods = pack_take_table(pack, (size_t)r->count * r->draws, sizeof(uint16_t));
     r->gpu_levels = ARENA_NEW_ARRAY(arena, uint32_t, PACK_TYPICAL_MAX);
     r->cpu_levels = ARENA_NEW_ARRAY(arena, int64_t, PACK_TYPICAL_MAX);
-    r->by_gpu = ARENA_NEW_ARRAY(arena, uint64_t, sets * PACK_TYPICAL_MAX);
-    r->by_cpu = ARENA_NEW_ARRAY(arena, uint64_t, sets * PACK_TYPICAL_MAX);
-    r->by_model = ARENA_NEW_ARRAY(arena, uint64_t, sets * MODEL_SETS);
+    r->by_gpu = pack_take_table(pack, sets * PACK_TYPICAL_MAX, sizeof(uint64_t));
+    r->by_cpu = pack_take_table(pack, sets * PACK_TYPICAL_MAX, sizeof(uint64_t));
+    r->by_model = pack_take_table(pack, sets * MODEL_SETS, sizeof(uint64_t));
     return r->pods && r->gpu_levels && r->cpu_levels && r->by_gpu && r->by_cpu && r->by_model;
 }
 

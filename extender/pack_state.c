@@ -7,7 +7,7 @@ enum {
     STATES_MAX = 1 << 15,
     INDEX_SIZE = 2 * STATES_MAX,
     KEYS_SIZE = 2 << 20,
-    MEMOS = 1 << 17,
+    MEMOS = 1 << 16,
 };
 
 static_assert(offsetof(struct pack_state, free_milli) == 18, "a key has no padding");
@@ -15,9 +15,9 @@ static_assert(offsetof(struct pack_state, free_milli) == 18, "a key has no paddi
 bool pack_states_init(struct pack *pack)
 {
     struct pack_states *states = &pack->states;
-    states->items = ARENA_NEW_ARRAY(&pack->arena, struct pack_known, STATES_MAX);
+    states->items = pack_take_table(pack, STATES_MAX, sizeof(struct pack_known));
     states->index = ARENA_NEW_ARRAY(&pack->arena, uint32_t, INDEX_SIZE);
-    states->keys = arena_alloc(&pack->arena, KEYS_SIZE);
+    states->keys = pack_take_table(pack, KEYS_SIZE, 1);
     states->generation = 1;
     pack->memos = ARENA_NEW_ARRAY(&pack->arena, struct pack_memo, MEMOS);
     return states->items && states->index && states->keys && pack->memos;
@@ -152,5 +152,5 @@ const struct pack_known *pack_state_known(struct pack *pack, uint32_t number)
 struct pack_memo *pack_memo_at(struct pack *pack, uint32_t state, uint32_t class)
 {
     uint64_t mixed = ((uint64_t)state << 16 | class) * UINT64_C(0x9e3779b97f4a7c15);
-    return &pack->memos[mixed >> 47];
+    return &pack->memos[mixed >> 48];
 }
