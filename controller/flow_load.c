@@ -398,6 +398,7 @@ static void restore_jobs(struct loading *l, const uint8_t *phases)
         step->attempt = (uint32_t)job->attempt;
         if (step->start_ns == 0 || step->start_ns > job->created_ns)
             step->start_ns = job->created_ns;
+        step->is_seen = true;
         flow_run_put(&book->run, i, RUN_RUNNING, STEP_RUNNING);
         flow_run_touch(&book->run, i);
     }

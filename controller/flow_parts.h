@@ -144,11 +144,13 @@ struct flow_made {
     struct str uid; /* absent: not known */
 };
 
-/* A ConfigMap that steps read, as it was when one of them asked. */
+/* What the server was asked for: a ConfigMap that steps read, or a Job that the caches do not have. */
 struct flow_read {
     struct flow_read *next;
+    const struct kube_resource *resource;
     struct str name;
-    const struct json *data; /* NULL: not found */
+    const struct json *data; /* of a ConfigMap; NULL: not found */
+    bool is_found;           /* a Job of that try */
     bool is_answered;
     struct arena arena; /* of all this */
 };
@@ -261,6 +263,9 @@ const struct json *flow_job_object(void *scene, size_t step);
 
 /* Resources, conditions, Jobs. */
 void flow_start_steps(struct flow_scene *scene);
+/* The answer of the server; NULL while it is being asked, and without memory (make.failed). */
+const struct flow_read *flow_read(struct flow_scene *scene, const struct kube_resource *resource,
+                                  struct str name);
 /* A decision about a step in PENDING_APPROVAL. */
 void flow_decide(struct flow_scene *scene, uint32_t step, const struct json *decisions);
 const struct json *flow_decisions(struct flow_scene *scene);

@@ -39,6 +39,7 @@ void flow_ask(struct flow_scene *scene, const struct kube_resource *resource, st
 {
     for (size_t i = 0; i < scene->plan->action_count; i++) {
         if (scene->plan->actions[i].verb == ACTION_READ &&
+            scene->plan->actions[i].resource == resource &&
             str_eq(scene->plan->actions[i].name, name))
             return;
     }
@@ -51,7 +52,7 @@ void flow_ask(struct flow_scene *scene, const struct kube_resource *resource, st
         .resource = resource,
         .namespace = plan_keep(&scene->make, scene->flow->stored.namespace),
         .name = plan_keep(&scene->make, name),
-        .purpose = "read ConfigMap",
+        .purpose = resource == &kube_jobs ? "read Job" : "read ConfigMap",
     };
 }
 

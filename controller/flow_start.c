@@ -11,40 +11,53 @@ enum {
     NOT_KNOWN = 425, /* the code of what has to be asked for first */
 };
 
-/* ---- ConfigMaps ---- */
+/* ---- What the server is asked for ---- */
 
-static struct flow_read *find_read(const struct flow_book *book, struct str name)
+static struct flow_read *find_read(const struct flow_book *book,
+                                   const struct kube_resource *resource, struct str name)
 {
     struct flow_read *read = book->reads;
-    while (read && !str_eq(read->name, name))
+    while (read && (read->resource != resource || !str_eq(read->name, name)))
         read = read->next;
     return read;
 }
 
-static struct flow_read *new_read(struct flow_book *book, struct str name)
+static struct flow_read *new_read(struct flow_book *book, const struct kube_resource *resource,
+                                  struct str name)
 {
     struct flow_read *read = mem_alloc(book->mem, sizeof(*read));
     if (!read)
         return NULL;
-    *read = (struct flow_read){.next = book->reads};
+    *read = (struct flow_read){.next = book->reads, .resource = resource};
     arena_init(&read->arena, book->mem, READ_BLOCK, READ_MAX);
     read->name = arena_copy(&read->arena, name);
     book->reads = read;
     return read;
 }
 
+const struct flow_read *flow_read(struct flow_scene *scene, const struct kube_resource *resource,
+                                  struct str name)
+{
+    struct flow_read *read = find_read(scene->book, resource, name);
+    if (read && read->is_answered)
+        return read;
+    read = read ? read : new_read(scene->book, resource, name);
+    if (!read || !str_is_set(read->name))
+        scene->make.failed = true;
+    else
+        flow_ask(scene, resource, name);
+    return NULL;
+}
+
 static int config_map_key(void *ctx, struct str name, struct str key, struct str *ret,
                           struct err *err)
 {
     struct flow_scene *scene = ctx;
-    struct flow_read *read = find_read(scene->book, name);
-    if (!read || !read->is_answered) {
-        read = read ? read : new_read(scene->book, name);
-        if (!read || !str_is_set(read->name))
-            return err_no_memory(err, "reading a ConfigMap");
-        flow_ask(scene, &kube_config_maps, name);
+    const struct flow_read *read = flow_read(scene, &kube_config_maps, name);
+    if (!read && scene->make.failed)
+        return err_no_memory(err, "reading a ConfigMap");
+    if (!read)
         return err_set(err, NOT_KNOWN, "the ConfigMap is being read");
-    }
     *ret = json_str(json_get(read->data, key));
     return str_is_set(*ret);
 }
@@ -64,14 +77,11 @@ static void forget_reads(struct flow_book *book)
     }
 }
 
-static void read_answered(struct flow_book *book, struct str name, const struct json *object)
+static void config_map_answered(struct flow_read *read, const struct json *object)
 {
-    struct flow_read *read = find_read(book, name);
     const struct json *data = json_get(object, STR("data"));
     struct err err;
     struct buf buf;
-    if (!read)
-        return;
     buf_init(&buf, arena_mem(&read->arena), READ_MAX);
     if (data)
         json_write(&buf, data);
@@ -79,6 +89,30 @@ static void read_answered(struct flow_book *book, struct str name, const struct 
     if (data && !buf_failed(&buf))
         read->data = json_read(&read->arena, buf_str(&buf), &json_limits_default, &err);
     read->is_answered = !data || read->data;
+}
+
+/* Whether it is the present try of a step of this flow, which the caches will show. */
+static bool is_present_try(const struct flow_live *live, const struct json *job)
+{
+    const struct flow_book *book = live->run;
+    struct kube_meta meta;
+    kube_meta_read(job, &meta);
+    struct str name = kube_map_get(meta.labels, STR(LABEL_FLOW_STEP));
+    uint32_t i = str_is_set(name) ? flow_book_find(book, name) : RUN_NONE;
+    return i != RUN_NONE && str_eq(meta.owner_uid, live->uid) &&
+           flow_child_matches(meta.labels, live->key.name, name, book->run.steps[i].attempt);
+}
+
+static void read_answered(const struct flow_live *live, const struct action *action,
+                          const struct json *object)
+{
+    struct flow_read *read = find_read(live->run, action->resource, action->name);
+    if (read && action->resource == &kube_config_maps) {
+        config_map_answered(read, object);
+    } else if (read) {
+        read->is_found = object && is_present_try(live, object);
+        read->is_answered = true;
+    }
 }
 
 /* ---- Values ---- */
@@ -397,7 +431,7 @@ void flow_answered(void *ctx, struct queue_key key, const struct action *action,
     if (!book)
         return;
     if (action->verb == ACTION_READ)
-        read_answered(book, action->name, object);
+        read_answered(live, action, object);
     else if (action->verb == ACTION_CREATE && action->resource != &kube_jobs &&
              action->resource != &kube_performers)
         resource_answered(book, action, object);

@@ -3,6 +3,8 @@
 
 /* The cache of pods may be behind that of Jobs; a pod that was deleted does not come at all. */
 #define MESSAGE_WAIT_NS (30 * CLOCK_NS_PER_SEC)
+/* When a cache that is behind the server is looked at again, if nothing comes before. */
+#define LATE_CACHE_NS   (10 * CLOCK_NS_PER_SEC)
 
 /* ---- Children ---- */
 
@@ -263,10 +265,29 @@ static void job_gone(struct flow_scene *scene, uint32_t i)
     fail_attempt(scene, i, &failure);
 }
 
+/* The caches do not have it. When they have had it, it is gone; else they may be behind the status, which another
+ * process has written: the server knows. */
+static void job_missing(struct flow_scene *scene, uint32_t i)
+{
+    struct flow_run *run = &scene->book->run;
+    const struct flow_read *read = NULL;
+    if (!run->steps[i].is_seen)
+        read = flow_read(scene, &kube_jobs, flow_child_of(scene, i));
+    if (run->steps[i].is_seen || (read && !read->is_found)) {
+        job_gone(scene, i);
+        return;
+    }
+    run->steps[i].due_ns = scene->now.wall_ns + LATE_CACHE_NS;
+    flow_run_put(run, i, RUN_WATCHED, STEP_RUNNING);
+    flow_again_at(scene, run->steps[i].due_ns);
+}
+
 static void look_at_running(struct flow_scene *scene, uint32_t i, const struct flow_job *job)
 {
+    struct run_step *step = &scene->book->run.steps[i];
+    step->is_seen = step->is_seen || job;
     if (!job) {
-        job_gone(scene, i);
+        job_missing(scene, i);
     } else if (job->state == FLOW_JOB_COMPLETE) {
         job_done(scene, i, job);
     } else if (job->state == FLOW_JOB_FAILED) {
@@ -274,6 +295,9 @@ static void look_at_running(struct flow_scene *scene, uint32_t i, const struct f
     } else if (is_cancelled(scene, i) && job->is_suspended) {
         say(scene, i, why(scene->book->abort));
         end_step(scene, i, STEP_FAILED, scene->book->abort, scene->now.wall_ns);
+    } else if (step->list == RUN_WATCHED) {
+        step->due_ns = 0;
+        flow_run_put(&scene->book->run, i, RUN_RUNNING, STEP_RUNNING);
     }
 }
 
@@ -284,6 +308,7 @@ static void begin_step(struct flow_scene *scene, uint32_t i, int64_t at_ns, enum
         step->start_ns = at_ns;
     step->reason = FLOW_REASON_NONE;
     step->due_ns = 0;
+    step->is_seen = true;
     say(scene, i, (struct str){NULL, 0});
     flow_run_put(&scene->book->run, i, list, STEP_RUNNING);
     flow_tell_step(scene->book, FLOW_REASON_STEP_STARTED, i);
@@ -342,6 +367,7 @@ static void look_at_retry(struct flow_scene *scene, uint32_t i)
     if (!is_due(scene, step))
         return;
     step->attempt++;
+    step->is_seen = false;
     step->is_retrying = false;
     step->due_ns = 0;
     scene->book->changes++;

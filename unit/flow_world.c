@@ -307,6 +307,16 @@ void flow_world_delete(struct flow_world *w, const struct kube_resource *resourc
     sink.remove(sink.ctx, gone.json, &meta);
 }
 
+void flow_world_hide(struct flow_world *w, const struct kube_resource *resource, struct str name)
+{
+    struct kube_meta meta;
+    const struct flow_object_of_world *object = find(w, resource, name);
+    struct kube_sink sink = store_sink(store_of(w, resource));
+    assert_non_null(object);
+    kube_meta_read(object->json, &meta);
+    sink.remove(sink.ctx, object->json, &meta);
+}
+
 /* ---- Jobs ---- */
 
 static bool is_job_of(const struct flow_object_of_world *object, const char *flow, const char *step)

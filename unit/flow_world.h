@@ -69,6 +69,8 @@ size_t flow_world_count(const struct flow_world *w, const struct kube_resource *
 void flow_world_merge(struct flow_world *w, const struct kube_resource *resource, struct str name,
                       const char *patch);
 void flow_world_delete(struct flow_world *w, const struct kube_resource *resource, struct str name);
+/* The caches lose sight of it, as if they had not come so far; they have it again when it is written. */
+void flow_world_hide(struct flow_world *w, const struct kube_resource *resource, struct str name);
 void flow_world_add(struct flow_world *w, const struct kube_resource *resource, const char *text);
 
 /* ---- Jobs ---- */

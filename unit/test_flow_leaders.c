@@ -154,6 +154,58 @@ static void finally_begins_when_the_status_tells_how_the_others_have_ended(void 
     assert_true(str_is_set(flow_world_job(w, "f", "z")));
 }
 
+/* ---- Late caches ---- */
+
+/* The status that another process has written may be ahead of the cache of Jobs. */
+static void a_job_that_the_cache_does_not_show_yet_is_not_lost(void **state)
+{
+    static const struct {
+        bool is_there; /* at the server */
+        const char *patch;
+        const char *steps;
+    } cases[] = {
+        {true, "{'metadata':{'annotations':{'seen':'late'}}}", "a=Running"},
+        {true, "{'status':{'conditions':[{'type':'Complete','status':'True'}]}}", "a=Succeeded"},
+        {true, "{'metadata':{'labels':{'workflow.kube-zen.io/attempt':'7'}}}", "a=Failed"},
+        {false, NULL, "a=Failed"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct fixture *f;
+        set_up((void **)&f);
+        struct flow_world *w = &f->world;
+        begin(w, "'steps':[{'name':'a'}]");
+        struct str job = flow_world_job(w, "f", "a");
+        flow_world_restart(w);
+        flow_world_hide(w, &kube_jobs, job);
+        if (!cases[i].is_there)
+            flow_world_delete(w, &kube_jobs, job);
+        flow_world_pass(w, 25);
+        if (cases[i].is_there) {
+            assert_string_equal(flow_world_steps(w, "f"), "a=Running");
+            flow_world_merge(w, &kube_jobs, job, cases[i].patch);
+        }
+        flow_world_pass(w, 25);
+        assert_string_equal(flow_world_steps(w, "f"), cases[i].steps);
+        tear_down((void **)&f);
+    }
+}
+
+static void a_job_that_goes_after_the_cache_has_shown_it_late_is_lost(void **state)
+{
+    struct flow_world *w = &((struct fixture *)*state)->world;
+    begin(w, "'steps':[{'name':'a'}]");
+    struct str job = flow_world_job(w, "f", "a");
+    flow_world_restart(w);
+    flow_world_hide(w, &kube_jobs, job);
+    flow_world_settle(w);
+    flow_world_merge(w, &kube_jobs, job, "{'metadata':{'annotations':{'seen':'late'}}}");
+    flow_world_settle(w);
+    flow_world_delete(w, &kube_jobs, job);
+    flow_world_pass(w, 2);
+    assert_string_equal(flow_world_step(w, "f", "a", "reason"), "JobLost");
+}
+
 /* ---- The start ---- */
 
 static void a_start_that_another_process_has_written_stays(void **state)
@@ -235,6 +287,8 @@ int main(void)
         cmocka_unit_test(a_failure_skips_no_performer_that_was_made),
         WORLD(a_performer_is_seen_behind_a_job_that_cannot_be_made),
         WORLD(finally_begins_when_the_status_tells_how_the_others_have_ended),
+        cmocka_unit_test(a_job_that_the_cache_does_not_show_yet_is_not_lost),
+        WORLD(a_job_that_goes_after_the_cache_has_shown_it_late_is_lost),
         WORLD(a_start_that_another_process_has_written_stays),
         WORLD(resources_that_another_process_has_made_are_not_made_again),
         WORLD(a_refusal_does_not_write_over_what_another_process_has_told),
