@@ -148,6 +148,8 @@ void flow_book_end(void *ctx, uint32_t i)
     const struct run_step *step = &book->run.steps[i];
     book->results[i].phase = scope_phases[step->phase];
     book->changes++;
+    /* A retry that is not taken is left for others. */
+    book->retries -= step->is_retrying && !step->is_free;
     if (step->phase == STEP_SUCCEEDED && step->start_ns > 0 && step->end_ns >= step->start_ns) {
         book->took_ns += step->end_ns - step->start_ns;
         book->took_count++;

@@ -126,7 +126,6 @@ static void settle(struct flow_run *run, uint32_t i, enum step_phase phase, enum
     take_out(run, i);
     set_phase(run, i, phase);
     step->reason = reason;
-    step->is_retrying = false;
     if (is_main(run, i))
         run->main_open--;
     else
@@ -135,6 +134,7 @@ static void settle(struct flow_run *run, uint32_t i, enum step_phase phase, enum
         run->has_failed = true;
     if (run->on_end)
         run->on_end(run->ctx, i);
+    step->is_retrying = false;
 }
 
 static bool blocks(const struct run_step *step)
@@ -186,8 +186,12 @@ void flow_run_stop(struct flow_run *run, enum flow_reason reason)
     run->is_stopped = true;
     for (uint32_t i = 0; i < run->main_count; i++) {
         struct run_step *step = &run->steps[i];
-        bool has_failed = step->is_retrying || step->attempt > 0;
-        if (step->phase == STEP_PENDING && has_failed)
+        /* Its time has come, and it has not begun: the try before was the last. */
+        if (step->phase == STEP_PENDING && step->attempt > 0 && !step->is_retrying) {
+            step->attempt--;
+            step->is_retrying = true;
+        }
+        if (step->phase == STEP_PENDING && step->is_retrying)
             settle(run, i, STEP_FAILED, step->reason);
         else if (step->phase == STEP_PENDING || step->phase == STEP_PENDING_APPROVAL)
             settle(run, i, STEP_SKIPPED, reason);

@@ -125,6 +125,7 @@ static void fail_attempt(struct flow_scene *scene, uint32_t i, const struct fail
     step->reason = failure->reason;
     step->is_retrying = true;
     step->due_ns = at_ns + wait_ns;
+    step->is_free = failure->is_ignored;
     step->ignored += failure->is_ignored;
     book->retries += !failure->is_ignored;
     flow_run_put(&book->run, i, RUN_WATCHED, STEP_PENDING);

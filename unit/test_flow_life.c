@@ -253,6 +253,29 @@ static void the_flow_limits_the_retries_of_all_its_steps_together(void **state)
     assert_string_equal(flow_world_steps(w, "l"), "a=Running(1) b=Failed");
 }
 
+/* a waits for its retry, or for room, when the failure of b stops the flow. */
+static void a_retry_that_is_not_taken_is_left_for_finally(void **state)
+{
+    (void)state;
+    for (int is_ready = 0; is_ready < 2; is_ready++) {
+        struct flow_world *w;
+        set_up((void **)&w);
+        FLOW(w, "l",
+             "'executionPolicy':{'backoffLimit':1,'parallelism':2},'steps':[{'name':'a',"
+             "'retryPolicy':{'limit':1,'backoff':{'duration':'10s'}}},{'name':'b'},{'name':'c'}],"
+             "'finally':[{'name':'z','retryPolicy':{'limit':1,'backoff':{'duration':'1s'}}}]");
+        failed(w, "l", "a");
+        assert_string_equal(flow_world_jobs(w, "l"), "a b c");
+        flow_world_pass(w, is_ready ? 11 : 5);
+        failed(w, "l", "b");
+        done(w, "l", "c");
+        failed(w, "l", "z");
+        flow_world_pass(w, 3);
+        assert_string_equal(flow_world_steps(w, "l"), "a=Failed b=Failed c=Succeeded z=Running(1)");
+        tear_down((void **)&w);
+    }
+}
+
 static void a_job_that_somebody_deletes_is_a_failed_try(void **state)
 {
     struct flow_world *w = *state;
@@ -1011,6 +1034,7 @@ int main(void)
         cmocka_unit_test(a_failed_step_is_tried_again_after_its_backoff),
         WORLD(while_a_step_waits_for_its_retry_the_status_says_when),
         WORLD(the_flow_limits_the_retries_of_all_its_steps_together),
+        cmocka_unit_test(a_retry_that_is_not_taken_is_left_for_finally),
         WORLD(a_job_that_somebody_deletes_is_a_failed_try),
         WORLD(a_job_that_is_deleted_when_it_has_ended_changes_nothing),
         cmocka_unit_test(a_timeout_and_a_pod_failure_policy_are_told_apart),

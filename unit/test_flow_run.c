@@ -313,6 +313,7 @@ static void a_flow_that_is_stopped_lets_what_runs_end_and_what_waits_for_a_retry
     assert_int_equal(run.steps[0].phase, STEP_RUNNING);
     assert_int_equal(run.steps[3].phase, STEP_FAILED);
     assert_int_equal(run.steps[3].reason, FLOW_REASON_JOB_FAILED);
+    assert_int_equal(run.steps[3].attempt, 0);
     assert_int_equal(run.steps[1].phase, STEP_FAILED);
     assert_int_equal(run.steps[1].reason, FLOW_REASON_TIMEOUT);
     assert_int_equal(run.steps[2].phase, STEP_SKIPPED);
