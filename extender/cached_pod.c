@@ -52,28 +52,37 @@ static struct str write_products(struct buf *text, const struct pod *pod)
     return buf_failed(text) || text->len == 0 ? (struct str){NULL, 0} : buf_str(text);
 }
 
+static void keep_extra(struct cached_pod *to, const struct pod_load *load, struct str class,
+                       struct str products, size_t load_size)
+{
+    struct cached_extra *extra = to->extra;
+    to->load_size = (uint16_t)load_size;
+    extra->runtime_class = store_keep_text(&to->stored, class);
+    extra->products = store_keep_text(&to->stored, products);
+    memcpy(&extra->load, load, load_size);
+}
+
 static struct stored *keep(const struct mem *mem, const struct pod *pod, struct str class,
                            struct str products)
 {
     struct pod_load load;
     uint64_t devices = 0;
     bool has_bad_devices = str_is_set(pod->devices) && !node_devices_parse(pod->devices, &devices);
-    struct str more = {NULL, 0};
     pod_load_of(pod, devices, &load);
-    if (has_more(pod, devices))
-        more = (struct str){(const char *)&load, sizeof(load)};
+    bool has_extra = class.len > 0 || products.len > 0 || has_more(pod, devices);
+    size_t load_size = pod->mig.count > 0 ? sizeof(load) : offsetof(struct pod_load, mig);
+    size_t extra_size = has_extra ? offsetof(struct cached_extra, load) + load_size : 0;
     /* Of the owner nothing is used. */
     struct kube_meta meta = pod->meta;
     meta.owner_uid = meta.owner_name = (struct str){NULL, 0};
-    struct stored *stored = store_new_object(mem, &meta, sizeof(struct cached_pod),
-                                             pod->node.len + class.len + more.len + products.len);
+    struct stored *stored = store_new_object(mem, &meta, sizeof(struct cached_pod) + extra_size,
+                                             pod->node.len + class.len + products.len);
     if (!stored)
         return NULL;
     struct cached_pod *to = (struct cached_pod *)stored;
     to->node = store_keep_text(stored, pod->node);
-    to->runtime_class = store_keep_text(stored, class);
-    to->more = store_keep_text(stored, more);
-    to->products = store_keep_text(stored, products);
+    if (has_extra)
+        keep_extra(to, &load, class, products, load_size);
     to->cpu_milli = pod->amounts.of[RESOURCE_INDEX_CPU];
     to->memory = pod->amounts.of[RESOURCE_INDEX_MEMORY];
     to->is_ours = pod->is_ours;
@@ -104,16 +113,35 @@ static struct stored *project(const struct mem *mem, const struct json *object,
 
 const struct store_type cached_pods = {.resource = &kube_pods, .project = project};
 
+static struct str runtime_class_of(const struct cached_pod *pod)
+{
+    return pod->load_size > 0 ? pod->extra[0].runtime_class : (struct str){NULL, 0};
+}
+
+static struct str bytes_of_load(const struct cached_pod *pod)
+{
+    return (struct str){pod->load_size > 0 ? (const char *)&pod->extra[0].load : NULL,
+                        pod->load_size};
+}
+
+bool cached_pod_takes_same(const struct cached_pod *a, const struct cached_pod *b)
+{
+    return cached_pod_counts(a) == cached_pod_counts(b) && a->cpu_milli == b->cpu_milli &&
+           a->memory == b->memory && a->is_ours == b->is_ours && str_eq(a->node, b->node) &&
+           str_eq(runtime_class_of(a), runtime_class_of(b)) &&
+           str_eq(bytes_of_load(a), bytes_of_load(b));
+}
+
 void cached_pod_load(const struct cached_pod *pod, const struct catalog *catalog,
                      struct pod_load *ret)
 {
     *ret = (struct pod_load){.is_ours = pod->is_ours};
-    if (pod->more.len == sizeof(*ret))
-        memcpy(ret, pod->more.ptr, sizeof(*ret));
+    if (pod->load_size > 0)
+        memcpy(ret, &pod->extra[0].load, pod->load_size);
     ret->amounts.of[RESOURCE_INDEX_CPU] = pod->cpu_milli;
     ret->amounts.of[RESOURCE_INDEX_MEMORY] = pod->memory;
     ret->amounts.of[RESOURCE_INDEX_PODS] = 1;
-    int key = catalog ? pod_key_of_class(catalog, pod->runtime_class) : -1;
+    int key = catalog ? pod_key_of_class(catalog, runtime_class_of(pod)) : -1;
     if (key >= 0 && ret->amounts.of[key] == 0)
         ret->amounts.of[key] = 1;
 }

@@ -1,5 +1,5 @@
 /*
- * What the cache keeps of a pod: little, because there may be 100,000. About 280 bytes with its names; those
+ * What the cache keeps of a pod: little, because there may be 100,000. About 300 bytes with its names; those
  * that ask for more than CPU and memory have some hundred more.
  */
 #ifndef EXTENDER_CACHED_POD_H
@@ -8,12 +8,16 @@
 #include "control/store.h"
 #include "extender/pod.h"
 
+/* What most pods do not have. */
+struct cached_extra {
+    struct str runtime_class; /* or absent */
+    struct str products;      /* of GPUs that will do, "A|B"; absent: any, or it wants none */
+    struct pod_load load;     /* without MIG instances it ends before its member `mig` */
+};
+
 struct cached_pod {
     struct stored stored;
-    struct str node;          /* it is bound to, or absent */
-    struct str runtime_class; /* or absent */
-    struct str more;          /* the bytes of a struct pod_load, or absent: only CPU and memory */
-    struct str products;      /* of GPUs that will do, "A|B"; absent: any, or it wants none */
+    struct str node; /* it is bound to, or absent */
     int64_t cpu_milli;
     int64_t memory;
     bool is_ours;
@@ -22,6 +26,8 @@ struct cached_pod {
     bool has_ended;
     bool wants_spread;
     bool has_bad_devices; /* the annotation cannot be read */
+    uint16_t load_size;   /* bytes of extra[0].load; 0: there is no extra */
+    struct cached_extra extra[];
 };
 
 /* For store_config.type. */
@@ -32,6 +38,15 @@ static inline bool cached_pod_counts(const struct cached_pod *pod)
 {
     return pod && pod->node.len > 0 && !pod->has_ended;
 }
+
+/* Of the products of GPUs that will do, as in struct cached_extra. */
+static inline struct str cached_pod_products(const struct cached_pod *pod)
+{
+    return pod->load_size > 0 ? pod->extra[0].products : (struct str){NULL, 0};
+}
+
+/* Whether both take the same, of the same node. */
+bool cached_pod_takes_same(const struct cached_pod *a, const struct cached_pod *b);
 
 /* What it takes; the catalog tells by which keys its RuntimeClass is counted. Without one they are not. */
 void cached_pod_load(const struct cached_pod *pod, const struct catalog *catalog,

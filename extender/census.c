@@ -343,19 +343,11 @@ static void settle(struct census *census, struct str uid)
     }
 }
 
-/* Most changes of a pod are of its status. */
-static bool takes_the_same(const struct cached_pod *a, const struct cached_pod *b)
-{
-    return cached_pod_counts(a) == cached_pod_counts(b) && a->cpu_milli == b->cpu_milli &&
-           a->memory == b->memory && a->is_ours == b->is_ours && str_eq(a->node, b->node) &&
-           str_eq(a->runtime_class, b->runtime_class) && str_eq(a->more, b->more);
-}
-
 static void recount(struct census *census, const struct cached_pod *old,
                     const struct cached_pod *new)
 {
     struct pod_load load;
-    if (old && new &&takes_the_same(old, new))
+    if (old && new &&cached_pod_takes_same(old, new)) /* most changes are of its status */
         return;
     if (cached_pod_counts(old)) {
         cached_pod_load(old, census->config.catalog, &load);

@@ -52,9 +52,9 @@ bool node_facts_same(const struct node_facts *a, const struct node_facts *b);
 /* What one bound pod takes. */
 struct pod_load {
     struct amounts amounts;
-    struct mig_list mig;
     uint64_t devices; /* bit i: device i is (partly) its own */
     bool is_ours;     /* counts against max-jobs */
+    struct mig_list mig;
 };
 
 /* What all of them take. */

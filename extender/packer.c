@@ -131,7 +131,7 @@ static uint64_t models_of(const struct pack *pack, const struct pod *pod)
 /* False when it may go to no node that was ever seen. */
 static bool read_cached_models(const struct pack *pack, const struct cached_pod *pod, uint64_t *ret)
 {
-    struct str rest = pod->products;
+    struct str rest = cached_pod_products(pod);
     *ret = 0;
     if (!str_is_set(rest))
         return true;
@@ -209,7 +209,7 @@ struct arrival {
 static bool read_arrival(const struct cached_pod *pod, struct arrival *ret)
 {
     struct pod_load load;
-    if (pod->more.len == 0) /* only CPU and memory */
+    if (pod->load_size == 0) /* only CPU and memory */
         return false;
     cached_pod_load(pod, NULL, &load);
     return read_demand(&load.amounts, &ret->part, &ret->demand);
