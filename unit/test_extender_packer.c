@@ -335,6 +335,94 @@ static void counted_gpus_are_packed_too(void **state)
     assert_ptr_equal(best_for(f, "'nvidia.com/gpu':'1'", "'callboard.dev/packing':'Spread'"), a);
 }
 
+/* ---- Beside the replay ---- */
+
+static struct pack_node plain_view(struct pack *pack, const struct node *node)
+{
+    struct pack_node view = {.cpu_free_milli = node->facts->capacity.of[RESOURCE_INDEX_CPU],
+                             .cpu_capacity_milli = node->facts->capacity.of[RESOURCE_INDEX_CPU],
+                             .pods_free = INT32_MAX,
+                             .model = pack_model(pack, node->facts->product),
+                             .device_count = node->facts->device_count};
+    for (unsigned i = 0; i < view.device_count; i++)
+        view.device_free_milli[i] = PACK_WHOLE_MILLI;
+    return view;
+}
+
+/* Chooses for a pod that waits, and binds it. NODES_MAX when no node fits. */
+static size_t bind_pod(struct fixture *f, const char *name, const char *requests,
+                       uint64_t *ret_devices)
+{
+    struct pod pod = extender_pod(&f->shared, requests, "", "");
+    struct score_candidate candidates[NODES_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < f->node_count; i++) {
+        if (filter_judge_all(&pod, &f->nodes[i], -1) == VERDICT_FITS)
+            candidates[count++] = (struct score_candidate){.node = &f->nodes[i]};
+    }
+    score_rank(f->packer, &pod, candidates, count);
+    for (size_t i = 0; i < count; i++) {
+        if (candidates[i].score != SCORE_BEST)
+            continue;
+        size_t best = (size_t)(candidates[i].node - f->nodes);
+        struct pod_load load;
+        pod_load_of(&pod, 0, &load);
+        load.devices = *ret_devices = packer_devices(f->packer, &f->nodes[best], &load, false);
+        node_load_add(&f->nodes[best].load, &load);
+        give_pod(f, name, requests, f->nodes[best].facts->name.ptr, "");
+        return best;
+    }
+    return NODES_MAX;
+}
+
+static void pods_are_placed_as_the_replay_places_them(void **state)
+{
+    enum { PODS = 120, PLACED_MIN = 20 };
+    struct fixture *f = *state;
+    static const char *const names[NODES_MAX] = {"a", "b", "c", "d", "e", "f", "g", "h"};
+    struct err err;
+    struct pack_config config = pack_config_default(PACK_RSP);
+    config.learn_first = 1;
+    struct pack *pack = pack_new(&config, mem_system(), &err);
+    assert_non_null(pack);
+    struct pack_node views[NODES_MAX], *list[NODES_MAX];
+    for (unsigned i = 0; i < NODES_MAX; i++) {
+        const struct node *node = add_shared(f, names[i], i % 2 ? "A100" : "T4", 1 + i);
+        views[i] = plain_view(pack, node);
+        list[i] = &views[i];
+    }
+    refresh(f, true);
+    pack_learn(pack); /* of nothing, as the packer has done */
+    pack_refresh(pack, list, NODES_MAX);
+    unsigned placed = 0;
+    for (unsigned i = 0; i < PODS; i++) {
+        unsigned kind = (unsigned)random_below(&f->random.random, 12);
+        struct pack_demand demand = {.cpu_milli = 100 + 50 * kind, .gpu_count = 1};
+        demand.gpu_milli = (uint16_t)(kind < 10 ? 100 * (kind + 1) : PACK_WHOLE_MILLI);
+        demand.gpu_count = (uint8_t)(kind < 10 ? 1 : kind == 10 ? 2 : 4);
+        struct str name = arena_printf(&f->shared.arena, "p-%u", i);
+        struct str requests =
+            arena_printf(&f->shared.arena, "'cpu':'%um','callboard.dev/gpu-milli':'%u'",
+                         100 + 50 * kind, demand.gpu_milli * demand.gpu_count);
+        give_pod(f, name.ptr, requests.ptr, "", "");
+        refresh(f, false);
+        pack_observe(pack, &demand);
+        if (pack_refresh_is_due(pack))
+            pack_refresh(pack, list, NODES_MAX);
+        size_t expected = NODES_MAX;
+        struct pack_choice choice = {0};
+        if (pack_choose(pack, list, NODES_MAX, &demand, &expected, &choice)) {
+            pack_place(pack, list[expected], &demand, choice.devices);
+            placed++;
+        }
+        uint64_t devices = 0;
+        assert_int_equal(bind_pod(f, name.ptr, requests.ptr, &devices), expected);
+        assert_int_equal(devices, choice.devices);
+    }
+    assert_in_range(placed, PLACED_MIN, PODS);
+    pack_free(pack);
+}
+
 /* ---- Several threads ---- */
 
 struct reader {
@@ -574,6 +662,7 @@ int main(void)
         TEST(a_pod_without_gpus_goes_where_its_cpu_is_missed_the_least),
         TEST(devices_are_chosen_by_the_same_policy),
         TEST(counted_gpus_are_packed_too),
+        TEST(pods_are_placed_as_the_replay_places_them),
         TEST(threads_score_while_pods_come_and_go),
         TEST(what_was_learned_is_written_seldom_and_only_when_new),
         TEST(a_write_that_failed_is_tried_again_by_the_verb_that_is_right),
