@@ -36,15 +36,20 @@ pods_of() {
 		jq -r '.items[] | select(.metadata.deletionTimestamp == null) | .metadata.name'
 }
 
-# pids webhook|controller: the processes of their containers, as the kernel sees them.
+# pid_of_pod webhook|controller POD: the process of its container, as the kernel sees it.
+pid_of_pod() {
+	local uid
+	uid=$(in_system get pod "$2" -o jsonpath='{.metadata.uid}')
+	grep -lsE "pod$uid/" /proc/[0-9]*/cgroup | while read -r file; do
+		[[ $(tr '\0' ' ' <"${file%cgroup}cmdline") != *"callboard-$1 serve"* ]] || basename "$(dirname "$file")"
+	done
+}
+
+# pids webhook|controller: the processes of all their containers.
 pids() {
 	local pod
 	for pod in $(pods_of "$1"); do
-		in_system get pod "$pod" -o jsonpath='{.metadata.uid}{"\n"}'
-	done | while read -r uid; do
-		grep -lsE "pod$uid/" /proc/[0-9]*/cgroup | while read -r file; do
-			[[ $(tr '\0' ' ' <"${file%cgroup}cmdline") != *"callboard-$1 serve"* ]] || basename "$(dirname "$file")"
-		done
+		pid_of_pod "$1" "$pod"
 	done
 }
 
