@@ -17,6 +17,20 @@ load node
 	assert_equal 2 "$(grep -c 'cert-manager.io/inject-ca-from: callboard-system/callboard-webhook$' <<<"$objects")"
 }
 
+@test "with the cluster's own scheduler nothing of a second one is installed" {
+	mkdir -p build/e2e-node/existing
+	cat >build/e2e-node/existing/kustomization.yaml <<-'EOT'
+		apiVersion: kustomize.config.k8s.io/v1beta1
+		kind: Kustomization
+		resources: [../../../manifests/default]
+		components: [../../../manifests/components/existing-scheduler]
+	EOT
+	kubectl kustomize build/e2e-node/existing >"$BATS_TEST_TMPDIR/objects"
+	assert_equal "" "$(grep -E 'name: callboard-scheduler|scheduler=callboard' "$BATS_TEST_TMPDIR/objects" || true)"
+	assert_equal 1 "$(grep -c -e '- --scheduler=marked$' "$BATS_TEST_TMPDIR/objects")"
+	kubectl apply --dry-run=server -f "$BATS_TEST_TMPDIR/objects"
+}
+
 @test "docs/operations.md: Health, Metrics" {
 	document docs/operations.md Health
 	document docs/operations.md Metrics
