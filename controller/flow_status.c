@@ -8,8 +8,6 @@
 #define PROGRESS_MIN_NS  (1 * CLOCK_NS_PER_SEC)
 #define PROGRESS_MAX_NS  (10 * CLOCK_NS_PER_SEC)
 #define PROGRESS_EACH_NS (50 * CLOCK_NS_PER_MS)
-/* The end of a step is told with the beginning of the next one. */
-#define GATHER_NS        (500 * CLOCK_NS_PER_MS)
 
 /* What is left out, in this order, of a status that would be too large. */
 enum thinness {
@@ -369,7 +367,8 @@ static int64_t wait_ns(struct flow_scene *scene, const struct flow_situation *s)
     if (book->behind_ns == 0)
         book->behind_ns = now_ns;
     int64_t every_ns = flow_has_news(book) ? PROGRESS_MIN_NS : flow_progress_ns(scene);
-    int64_t at_ns = book->planned_ns + every_ns, gathered_ns = book->behind_ns + GATHER_NS;
+    /* The end of a step is told with the beginning of the next one. */
+    int64_t at_ns = book->planned_ns + every_ns, gathered_ns = book->behind_ns + every_ns / 2;
     return (at_ns > gathered_ns ? at_ns : gathered_ns) - now_ns;
 }
 
