@@ -98,8 +98,9 @@ static bool may_retry(const struct flow_scene *scene, const struct run_step *ste
                       const struct flow_step *spec, const struct failure *failure)
 {
     const struct flow_book *book = scene->book;
+    /* However the others have ended, steps of `finally` have their tries. */
     bool is_stopped = book->run.is_stopped && !book->run.is_finally;
-    if (failure->is_final || is_stopped || book->abort != FLOW_REASON_NONE)
+    if (failure->is_final || is_stopped)
         return false;
     if (failure->is_ignored)
         return true;

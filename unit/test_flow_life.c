@@ -642,6 +642,19 @@ static void at_its_deadline_a_flow_is_stopped_and_finally_runs(void **state)
     assert_string_equal(condition(w, "d", "Failed", "reason"), "DeadlineExceeded");
 }
 
+static void finally_has_its_retries_after_the_deadline_too(void **state)
+{
+    struct flow_world *w = *state;
+    FLOW(w, "t",
+         "'executionPolicy':{'activeDeadlineSeconds':60},'steps':[{'name':'a'}],'finally':[{"
+         "'name':'z','retryPolicy':{'limit':1,'backoff':{'duration':'1s'}}}]");
+    flow_world_pass(w, 61);
+    assert_string_equal(flow_world_jobs(w, "t"), "a z");
+    failed(w, "t", "z");
+    flow_world_pass(w, 3);
+    assert_string_equal(flow_world_steps(w, "t"), "a=Failed z=Running(1)");
+}
+
 static void why_a_flow_was_stopped_is_known_after_a_restart(void **state)
 {
     struct flow_world *w = *state;
@@ -1055,6 +1068,7 @@ int main(void)
         WORLD(what_could_not_be_resumed_at_once_is_resumed_later),
         WORLD(a_flow_that_is_created_suspended_has_not_started),
         WORLD(at_its_deadline_a_flow_is_stopped_and_finally_runs),
+        WORLD(finally_has_its_retries_after_the_deadline_too),
         WORLD(why_a_flow_was_stopped_is_known_after_a_restart),
         WORLD(a_flow_is_deleted_when_its_time_is_over_and_not_before),
         WORLD(a_flow_that_has_ended_keeps_no_run_and_no_text),
