@@ -181,6 +181,7 @@ static void play(struct fixture *f, const struct line *line)
 #define STARTED       "\"phase\":\"Running\",\"startTime\":\"2026-01-02T03:04:05Z\""
 #define TOLD(s)       STARTED ",\"steps\":[" s "]"
 #define IS(n, p)      "{\"name\":\"" n "\",\"phase\":\"" p "\"}"
+#define FAILED(n)     "{\"name\":\"" n "\",\"phase\":\"Failed\",\"reason\":\"JobFailed\"}"
 #define SKIPPED(n, r) "{\"name\":\"" n "\",\"phase\":\"Skipped\",\"reason\":\"" r "\"}"
 #define ENDED(p, s, good, bad, done)                                                      \
     "\"phase\":\"" p "\",\"startTime\":\"2026-01-02T03:04:05Z\",\"completionTime\":"      \
@@ -457,6 +458,29 @@ static const struct history histories[] = {
      {{OTHERS, "make", "f", ONE},
       {CONTROLLER, "status", "f", STARTED},
       {CONTROLLER, "status", "f", TOLD(SKIPPED("a", "Replaced"))}}},
+    {"failed",
+     "a step is said to have failed whose Job runs",
+     {{OTHERS, "make", "f", ONE},
+      {CONTROLLER, "status", "f", STARTED},
+      {CONTROLLER, "job", "f/a/0", NULL},
+      {CONTROLLER, "status", "f", TOLD(FAILED("a"))}}},
+    {"failed",
+     "a step is given up that could be tried again",
+     {{OTHERS, "make", "f", RETRIED},
+      {CONTROLLER, "status", "f", STARTED},
+      {CONTROLLER, "job", "f/a/0", NULL},
+      {OTHERS, "end", "f/a/0", "Failed"},
+      {CONTROLLER, "status", "f", TOLD(FAILED("a"))}}},
+    {NULL,
+     "a step is given up because another one has failed",
+     {{OTHERS, "make", "f",
+       ALLOW "\"steps\":[" S("a", "\"retryPolicy\":{\"limit\":1},") "," S("b", "") "]"},
+      {CONTROLLER, "status", "f", STARTED},
+      {CONTROLLER, "job", "f/a/0", NULL},
+      {CONTROLLER, "job", "f/b/0", NULL},
+      {OTHERS, "end", "f/a/0", "Failed"},
+      {OTHERS, "end", "f/b/0", "Failed"},
+      {CONTROLLER, "status", "f", TOLD(FAILED("a") "," FAILED("b"))}}},
     {"value",
      "a placeholder is left",
      {{OTHERS, "make", "f", ONE},

@@ -822,6 +822,54 @@ static void judge_skipped(const struct sim_flow_checker *checker, const struct s
                   "the step %" PRIstr " is said to be skipped, and has a Performer", STR_ARG(name));
 }
 
+/* Something may have ended the flow before this step could be tried again. */
+static bool may_have_stopped(const struct sim_flow_checker *checker, const struct sim_flow *flow,
+                             const struct json *status, size_t but)
+{
+    for (size_t i = 0; i < main_count(flow); i++) {
+        if (i != but && is_told_hard(status, step_at(flow, i)))
+            return true;
+    }
+    return flow->resources < resource_count(flow) ||
+           may_stop(checker, flow, STR("DeadlineExceeded")) ||
+           may_stop(checker, flow, STR("Replaced"));
+}
+
+/* They take of the flow's backoffLimit what is not counted here. */
+static bool have_performers_retried(const struct sim_flow *flow, const struct json *status)
+{
+    for (size_t i = 0; i < step_count(flow); i++) {
+        struct str name = kube_text_at(step_at(flow, i), "name", NULL);
+        if (step_is(step_at(flow, i), STR("Performer")) &&
+            kube_int_at(status_of_step(status, name), 0, "retryCount", NULL) > 0)
+            return true;
+    }
+    return false;
+}
+
+static void judge_failed(const struct sim_flow_checker *checker, const struct sim_flow *flow,
+                         const struct sim_object *after, size_t index)
+{
+    const struct json *status = kube_at(after->tree, "status", NULL);
+    struct str name = kube_text_at(step_at(flow, index), "name", NULL);
+    struct str reason = kube_text_at(status_of_step(status, name), "reason", NULL);
+    const struct sim_try *last = last_try(&flow->steps[index]);
+    bool is_lost = str_eq(reason, STR("JobLost"));
+    bool is_failure = str_eq(reason, STR("JobFailed")) || str_eq(reason, STR("Timeout"));
+    if (!is_lost && !is_failure)
+        return;
+    if (!last || (is_failure && last->state != SIM_TRY_FAILED) || (is_lost && !last->is_removed))
+        VIOLATION(checker, "failed", after,
+                  "the step %" PRIstr " is said to have failed for the reason \"%" PRIstr
+                  "\", and no Job of it has",
+                  STR_ARG(name), STR_ARG(reason));
+    bool is_free = is_finally(flow, index) || !may_have_stopped(checker, flow, status, index);
+    if (is_free && !last->is_final && !may_ignore_any(flow) &&
+        !have_performers_retried(flow, status) && !are_retries_used_up(flow, index, true))
+        VIOLATION(checker, "failed", after,
+                  "the step %" PRIstr " is given up, and could be tried again", STR_ARG(name));
+}
+
 static void judge_step_status(const struct sim_flow_checker *checker, const struct sim_flow *flow,
                               const struct sim_object *after, size_t index)
 {
@@ -838,6 +886,8 @@ static void judge_step_status(const struct sim_flow_checker *checker, const stru
         judge_skipped(checker, flow, after, index);
     if (!step_is(step_at(flow, index), STR("Job")))
         return;
+    if (str_eq(phase, STR("Failed")) && !str_eq(before, phase))
+        judge_failed(checker, flow, after, index);
     if (str_eq(phase, STR("Succeeded")) && (!last || last->state != SIM_TRY_COMPLETE))
         VIOLATION(checker, "status", after,
                   "the step %" PRIstr " is said to have succeeded, and no "

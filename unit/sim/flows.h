@@ -12,6 +12,7 @@
  *   performer        a step has one Performer at a time, made when its Job would be, and gone with the flow's end
  *   value            what is made has no placeholder left in it
  *   skipped          a step is skipped for the reason that is told, and no other
+ *   failed           a step fails when its Job has, and when it may not be tried again
  *   failure          no step is begun after one has failed for good, but those of finally
  *   retries          no step, and no flow, is tried more often than it says
  *   parallelism      no more steps run at once than it says
