@@ -289,6 +289,13 @@ SIZES ?= 1000/50000,5000/50000,5000/100000
 bench-extender: all ## the extender's latency and memory on large clusters: QUESTIONS=n SIZES=nodes/pods,…
 	@hack/bench/extender -requests $(QUESTIONS) -sizes $(SIZES)
 
+.PHONY: bench-scheduler bench-failover
+bench-scheduler: all ## kube-scheduler with the extender and without: PODS=n NODES=n TURNS=n KINDS="gpu cpu"
+	@PODS="$(PODS)" NODES="$(NODES)" TURNS="$(TURNS)" KINDS="$(KINDS)" hack/bench/scheduler
+
+bench-failover: all ## binds while the active replica of the extender is killed: BINDS=n PAUSE=seconds
+	@BINDS="$(BINDS)" PAUSE="$(PAUSE)" hack/bench/failover
+
 # The folder with the trace, the lists of it to run (all when it is empty), loads of pods that come and go.
 OPENB ?=
 LISTS ?=

@@ -1,7 +1,8 @@
 // Command many creates a number of Performers, or as many bare pods with a Service each, and waits until all
 // of them serve: a Performer is Running and ready; a pod is Ready and its Service leads to it. Or it creates
-// flows, or the same Jobs without a flow, and waits until all have ended well (jobs.go). It prints how long
-// that took, in seconds since the first request, as JSON. What it made stays there.
+// flows, or the same Jobs without a flow, and waits until all have ended well (jobs.go). Or it creates pods of
+// templates, and waits until they are bound to nodes (templates.go). It prints how long that took, in seconds since
+// the first request, as JSON. What it made stays there.
 package main
 
 import (
@@ -83,6 +84,9 @@ type seen struct {
 	Metadata struct {
 		Name string `json:"name"`
 	} `json:"metadata"`
+	Spec struct {
+		NodeName string `json:"nodeName"`
+	} `json:"spec"`
 	Status struct {
 		Phase      string `json:"phase"`
 		Ready      any    `json:"ready"` // a number in a Job
@@ -152,15 +156,22 @@ func (c *client) watchOnce(ctx context.Context, r resource, count int, serves fu
 	decoder := json.NewDecoder(response.Body)
 	for len(done) < count {
 		var event struct {
-			Type   string `json:"type"`
-			Object seen   `json:"object"`
+			Type   string          `json:"type"`
+			Object json.RawMessage `json:"object"`
 		}
 		if err := decoder.Decode(&event); err != nil {
 			return fmt.Errorf("watching %s, %d of %d are there: %w", r.plural, len(done), count, err)
 		}
-		name := event.Object.Metadata.Name
+		if event.Type == "ERROR" { // it could not keep up
+			return io.EOF
+		}
+		var now seen
+		if err := json.Unmarshal(event.Object, &now); err != nil {
+			return fmt.Errorf("watching %s: %w", r.plural, err)
+		}
+		name := now.Metadata.Name
 		switch {
-		case event.Type == "DELETED" || !serves(&event.Object):
+		case event.Type == "DELETED" || !serves(&now):
 			delete(done, name)
 		case !done[name]:
 			done[name] = true
@@ -294,7 +305,7 @@ func createAndWait(ctx context.Context, c *client, w work, count, connections in
 	return created, nil
 }
 
-func run(c *client, what string, count, connections int, timeout time.Duration) (*result, error) {
+func run(c *client, what, template string, count, connections, resume int, timeout time.Duration) (*result, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	w, isKnown := works[what]
@@ -302,6 +313,8 @@ func run(c *client, what string, count, connections int, timeout time.Duration) 
 	var created time.Time
 	var err error
 	switch {
+	case template != "":
+		return placeAll(ctx, c, template, count, connections, resume)
 	case isKnown:
 		created, err = createAndWait(ctx, c, w, count, connections)
 	case what == "jobs":
@@ -319,6 +332,8 @@ func main() {
 	file := flag.String("kubeconfig", "", "what `kubectl config view --raw --minify --flatten -o json` prints")
 	namespace := flag.String("namespace", "default", "where")
 	what := flag.String("what", "performers", "performers; pods: with a Service each; flows; jobs: those of as many flows")
+	template := flag.String("template", "", "file with pods, a JSON list, to be created in turn in place of those")
+	resume := flag.Int("resume", 0, "id of a stopped process that goes on when the pods of templates are created")
 	count := flag.Int("count", 500, "how many")
 	connections := flag.Int("connections", 16, "requests at once")
 	timeout := flag.Duration("timeout", 10*time.Minute, "for all")
@@ -326,7 +341,7 @@ func main() {
 	c, err := newClient(*file, *namespace)
 	if err == nil {
 		var r *result
-		if r, err = run(c, *what, *count, *connections, *timeout); err == nil {
+		if r, err = run(c, *what, *template, *count, *connections, *resume, *timeout); err == nil {
 			err = json.NewEncoder(os.Stdout).Encode(r)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"time"
@@ -97,9 +98,16 @@ func check(verb string, answer []byte, nodes int) error {
 	return nil
 }
 
+func (b *benchmark) dial(s *program.Server) (io.ReadWriteCloser, error) {
+	if b.plain {
+		return net.Dial("tcp", s.Address)
+	}
+	return s.Dial()
+}
+
 // ask sends a question so many times, and reports how long the answers took.
 func (b *benchmark) ask(ctx context.Context, s *program.Server, name, verb string, q question, times int) error {
-	to, err := s.Dial()
+	to, err := b.dial(s)
 	if err != nil {
 		return err
 	}

@@ -1,11 +1,11 @@
 // Command ask measures callboard-extender beside an API server that has only what it reads: nodes, their
 // heartbeats and pods, which are made up, and which come and go while kube-scheduler's requests are answered.
 //
-//	ask -extender PROGRAM [-out FILE] [-requests N] [-sizes NODES/PODS,…]
+//	ask -extender PROGRAM [-out FILE] [-requests N] [-sizes NODES/PODS,…] [-plain]
 //
 // For each size: the time from the start until it is ready; the latency of filter and prioritize with the names
-// of all nodes, over TLS, one request after the other as kube-scheduler sends them; its processor time; the memory
-// that it holds. Where there are 1,000 nodes, the same with whole nodes, which are 26 MB.
+// of all nodes, over TLS or in plain HTTP, one request after the other as kube-scheduler sends them; its processor
+// time; the memory that it holds. Where there are 1,000 nodes, the same with whole nodes, which are 26 MB.
 //
 // It prints one line per figure, "name value unit". No figure makes it fail; a wrong answer does.
 package main
@@ -36,6 +36,7 @@ type figure struct {
 type benchmark struct {
 	extender string
 	requests int
+	plain    bool
 	folder   string
 	figures  []figure
 }
@@ -63,8 +64,11 @@ func (b *benchmark) start(ctx context.Context, c *cluster) (*program.Server, err
 	if err := os.WriteFile(file, []byte(fmt.Sprintf(kubeconfig, c.url)), 0o600); err != nil {
 		return nil, err
 	}
-	s, err := program.Start(ctx, "callboard-extender", roots, b.extender, "serve", "--kubeconfig="+file,
-		"--cert-dir="+b.folder, "--listen=127.0.0.1:0", "--health-listen=127.0.0.1:0")
+	arguments := []string{"serve", "--kubeconfig=" + file, "--listen=127.0.0.1:0", "--health-listen=127.0.0.1:0"}
+	if !b.plain {
+		arguments = append(arguments, "--cert-dir="+b.folder)
+	}
+	s, err := program.Start(ctx, "callboard-extender", roots, b.extender, arguments...)
 	if err != nil {
 		return nil, err
 	}
@@ -86,6 +90,9 @@ func (b *benchmark) start(ctx context.Context, c *cluster) (*program.Server, err
 // measure is all about one size.
 func (b *benchmark) measure(ctx context.Context, nodes, pods int) error {
 	name := fmt.Sprintf("%d_nodes_%d_pods_", nodes, pods)
+	if b.plain {
+		name += "plain_"
+	}
 	c, err := newCluster(nodes, pods)
 	if err != nil {
 		return err
@@ -158,6 +165,7 @@ func main() {
 	flag.StringVar(&b.extender, "extender", "", "callboard-extender")
 	flag.StringVar(&out, "out", "", "file for the figures as JSON")
 	flag.IntVar(&b.requests, "requests", 1000, "requests of each kind")
+	flag.BoolVar(&b.plain, "plain", false, "plain HTTP in place of TLS")
 	flag.StringVar(&sizes, "sizes", "1000/50000,5000/50000,5000/100000", "NODES/PODS of the clusters")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
