@@ -471,6 +471,8 @@ static int restore(struct loading *l)
         book->retries += book->run.steps[i].attempt;
         if (phase == STEP_SUCCEEDED || phase == STEP_FAILED || phase == STEP_SKIPPED)
             flow_run_end(&book->run, i, phase, book->run.steps[i].reason);
+        if (phase == STEP_FAILED)
+            flow_run_touch(&book->run, i); /* its Job may run all the same */
     }
     restore_stop(book);
     flow_run_begin(&book->run);

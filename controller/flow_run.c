@@ -186,6 +186,8 @@ void flow_run_stop(struct flow_run *run, enum flow_reason reason)
     run->is_stopped = true;
     for (uint32_t i = 0; i < run->main_count; i++) {
         struct run_step *step = &run->steps[i];
+        if (step->is_made)
+            continue; /* it runs */
         /* Its time has come, and it has not begun: the try before was the last. */
         if (step->phase == STEP_PENDING && step->attempt > 0 && !step->is_retrying) {
             step->attempt--;

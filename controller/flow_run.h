@@ -64,6 +64,7 @@ struct run_step {
     bool is_asked : 1; /* its condition holds */
     bool is_read : 1;  /* others read its Job */
     bool is_free : 1;  /* the retry that it waits for is none that counts */
+    bool is_made : 1;  /* the server has made what this try needs; the caches will show it */
     bool is_seen : 1;  /* the caches have had its Job since the run was loaded */
     uint8_t name_max;  /* bytes of its children's names */
     uint8_t untold;    /* bits: the events about it that are to be told */

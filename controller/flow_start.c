@@ -92,13 +92,13 @@ static void config_map_answered(struct flow_read *read, const struct json *objec
 }
 
 /* Whether it is the present try of a step of this flow, which the caches will show. */
-static bool is_present_try(const struct flow_live *live, const struct json *job)
+static bool is_present_try(const struct flow_live *live, const struct json *child, uint32_t *ret)
 {
     const struct flow_book *book = live->run;
     struct kube_meta meta;
-    kube_meta_read(job, &meta);
+    kube_meta_read(child, &meta);
     struct str name = kube_map_get(meta.labels, STR(LABEL_FLOW_STEP));
-    uint32_t i = str_is_set(name) ? flow_book_find(book, name) : RUN_NONE;
+    uint32_t i = *ret = str_is_set(name) ? flow_book_find(book, name) : RUN_NONE;
     return i != RUN_NONE && str_eq(meta.owner_uid, live->uid) &&
            flow_child_matches(meta.labels, live->key.name, name, book->run.steps[i].attempt);
 }
@@ -107,10 +107,11 @@ static void read_answered(const struct flow_live *live, const struct action *act
                           const struct json *object)
 {
     struct flow_read *read = find_read(live->run, action->resource, action->name);
+    uint32_t step;
     if (read && action->resource == &kube_config_maps) {
         config_map_answered(read, object);
     } else if (read) {
-        read->is_found = object && is_present_try(live, object);
+        read->is_found = object && is_present_try(live, object, &step);
         read->is_answered = true;
     }
 }
@@ -407,6 +408,15 @@ static void resource_answered(struct flow_book *book, const struct action *actio
     }
 }
 
+/* Whatever else the plan meets: this step has begun. */
+static void child_answered(struct flow_live *live, const struct json *object)
+{
+    struct flow_book *book = live->run;
+    uint32_t i;
+    if (is_present_try(live, object, &i))
+        book->run.steps[i].is_made = true;
+}
+
 static void status_answered(const struct flow_controller *controller, struct queue_key key,
                             struct flow_book *book, const struct json *object)
 {
@@ -432,8 +442,10 @@ void flow_answered(void *ctx, struct queue_key key, const struct action *action,
         return;
     if (action->verb == ACTION_READ)
         read_answered(live, action, object);
-    else if (action->verb == ACTION_CREATE && action->resource != &kube_jobs &&
-             action->resource != &kube_performers)
+    else if (action->verb == ACTION_CREATE &&
+             (action->resource == &kube_jobs || action->resource == &kube_performers))
+        child_answered(live, object);
+    else if (action->verb == ACTION_CREATE)
         resource_answered(book, action, object);
     else if (action->resource == &kube_jobflows && str_eq(action->subresource, STR("status")))
         status_answered(controller, key, book, object);

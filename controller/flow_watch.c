@@ -311,12 +311,21 @@ static void begin_step(struct flow_scene *scene, uint32_t i, int64_t at_ns, enum
     step->reason = FLOW_REASON_NONE;
     step->due_ns = 0;
     step->is_seen = true;
+    step->is_made = false;
     say(scene, i, (struct str){NULL, 0});
     flow_run_put(&scene->book->run, i, list, STEP_RUNNING);
     flow_tell_step(scene->book, FLOW_REASON_STEP_STARTED, i);
 }
 
-/* A create of before whose answer came late: its step has ended without it. */
+/* Ended before its time, with its Job suspended. */
+static bool is_stopped(const struct run_step *step)
+{
+    return step->phase == STEP_FAILED &&
+           (step->reason == FLOW_REASON_DEADLINE_EXCEEDED || step->reason == FLOW_REASON_REPLACED);
+}
+
+/* A create of before whose answer came late, or a Job that another process has let go on: its step has ended
+ * without it. */
 static void stop_stray(struct flow_scene *scene, uint32_t i)
 {
     const struct flow_job *job = flow_job_of(scene, i);
@@ -349,7 +358,7 @@ static void look_at_touched(struct flow_scene *scene)
             continue;
         if (step->phase == STEP_RUNNING)
             look_at_running(scene, i, flow_job_of(scene, i));
-        else if (step->phase == STEP_SKIPPED)
+        else if (step->phase == STEP_SKIPPED || is_stopped(step))
             stop_stray(scene, i);
     }
 }

@@ -377,6 +377,38 @@ static void a_name_that_somebody_else_has_fails_the_flow(void **state)
 
 /* ---- Resources and values ---- */
 
+/* Its Job was made by the same plan, and the caches did not show it when the next one was refused. */
+static void a_refusal_ends_no_step_whose_job_was_just_made(void **state)
+{
+    struct flow_world *w = *state;
+    flow_world_create(w, "t", "'steps':[{'name':'a'},{'name':'b'}]");
+    flow_world_reconcile(w, "t");
+    assert_string_equal(flow_world_actions(w), "write status, create Job, create Job");
+    flow_world_add(w, &kube_jobs,
+                   arena_printf(&w->arena, "{'metadata':{'name':'%" PRIstr "'}}",
+                                STR_ARG(w->plan.actions[2].name))
+                       .ptr);
+    assert_false(flow_world_apply(w, PLAN_ACTIONS_MAX));
+    flow_world_pass(w, 2);
+    assert_string_equal(flow_world_steps(w, "t"), "a=Running b=Failed");
+    assert_string_equal(flow_world_step(w, "t", "b", "reason"), "NameTaken");
+}
+
+/* Another process, which does not know of the deadline, has let its Job go on. */
+static void the_job_of_a_step_that_was_stopped_is_suspended_again(void **state)
+{
+    struct flow_world *w = *state;
+    FLOW(w, "t",
+         "'executionPolicy':{'activeDeadlineSeconds':60},'steps':[{'name':'a'}],'finally':[{"
+         "'name':'z'}]");
+    flow_world_pass(w, 62);
+    assert_string_equal(flow_world_steps(w, "t"), "a=Failed z=Running");
+    struct str job = flow_world_job(w, "t", "a");
+    flow_world_merge(w, &kube_jobs, job, "{'spec':{'suspend':false}}");
+    flow_world_settle(w);
+    assert_true(kube_bool_at(flow_world_get(w, &kube_jobs, job), "spec", "suspend", NULL));
+}
+
 static void resources_are_made_before_the_first_step(void **state)
 {
     struct flow_world *w = *state;
@@ -1054,6 +1086,8 @@ int main(void)
         WORLD(a_job_that_is_refused_fails_its_step_without_a_retry),
         WORLD(a_job_that_a_quota_forbids_is_tried_again),
         WORLD(a_name_that_somebody_else_has_fails_the_flow),
+        WORLD(a_refusal_ends_no_step_whose_job_was_just_made),
+        WORLD(the_job_of_a_step_that_was_stopped_is_suspended_again),
         WORLD(resources_are_made_before_the_first_step),
         WORLD(a_value_from_a_config_map_is_read_when_the_step_starts),
         WORLD(a_value_that_is_not_there_fails_its_step),
