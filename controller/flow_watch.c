@@ -347,11 +347,29 @@ static void look_for_begun(struct flow_scene *scene)
     }
 }
 
+/* Jobs that were made: the caches, which have come as far, do not have them any more. They are made in the order
+ * of the list. */
+static void look_for_lost(struct flow_scene *scene)
+{
+    struct flow_run *run = &scene->book->run;
+    for (uint32_t i = flow_run_first(run, RUN_READY), next; i != RUN_NONE; i = next) {
+        const struct run_step *step = &run->steps[i];
+        next = step->next;
+        if (!step->is_made)
+            return;
+        if (step->type != STEP_JOB || flow_job_of(scene, i))
+            continue;
+        begin_step(scene, i, scene->now.wall_ns, RUN_RUNNING);
+        job_gone(scene, i);
+    }
+}
+
 static void look_at_touched(struct flow_scene *scene)
 {
     struct flow_run *run = &scene->book->run;
     uint32_t i;
     look_for_begun(scene);
+    look_for_lost(scene);
     while ((i = flow_run_take_touched(run)) != RUN_NONE) {
         const struct run_step *step = &run->steps[i];
         if (step->type != STEP_JOB)
@@ -466,7 +484,9 @@ static void look_for_performers(struct flow_scene *scene)
         next = step->next;
         if (step->type != STEP_PERFORMER)
             continue;
-        const struct flow_step *spec = flow_performer_of(scene, i) ? flow_step_of(scene, i) : NULL;
+        /* One that is gone already has failed. */
+        bool is_begun = step->is_made || flow_performer_of(scene, i);
+        const struct flow_step *spec = is_begun ? flow_step_of(scene, i) : NULL;
         if (!spec)
             return;
         begin_step(scene, i, scene->now.wall_ns, RUN_WATCHED);

@@ -394,6 +394,20 @@ static void a_refusal_ends_no_step_whose_job_was_just_made(void **state)
     assert_string_equal(flow_world_step(w, "t", "b", "reason"), "NameTaken");
 }
 
+static void a_job_that_is_deleted_before_it_was_seen_is_lost_and_not_made_again(void **state)
+{
+    struct flow_world *w = *state;
+    flow_world_create(w, "t", "'steps':[{'name':'a'},{'name':'b'},{'name':'c'}]");
+    flow_world_reconcile(w, "t");
+    assert_true(flow_world_apply(w, PLAN_ACTIONS_MAX));
+    flow_world_delete(w, &kube_jobs, flow_world_job(w, "t", "b"));
+    flow_world_settle(w);
+    flow_world_pass(w, 2);
+    assert_string_equal(flow_world_jobs(w, "t"), "a c");
+    assert_string_equal(flow_world_steps(w, "t"), "a=Running b=Failed c=Running");
+    assert_string_equal(flow_world_step(w, "t", "b", "reason"), "JobLost");
+}
+
 /* Another process, which does not know of the deadline, has let its Job go on. */
 static void the_job_of_a_step_that_was_stopped_is_suspended_again(void **state)
 {
@@ -1087,6 +1101,7 @@ int main(void)
         WORLD(a_job_that_a_quota_forbids_is_tried_again),
         WORLD(a_name_that_somebody_else_has_fails_the_flow),
         WORLD(a_refusal_ends_no_step_whose_job_was_just_made),
+        WORLD(a_job_that_is_deleted_before_it_was_seen_is_lost_and_not_made_again),
         WORLD(the_job_of_a_step_that_was_stopped_is_suspended_again),
         WORLD(resources_are_made_before_the_first_step),
         WORLD(a_value_from_a_config_map_is_read_when_the_step_starts),
