@@ -118,18 +118,19 @@ static struct str runtime_class_of(const struct cached_pod *pod)
     return pod->load_size > 0 ? pod->extra[0].runtime_class : (struct str){NULL, 0};
 }
 
-static struct str bytes_of_load(const struct cached_pod *pod)
+static bool has_same_load(const struct cached_pod *a, const struct cached_pod *b)
 {
-    return (struct str){pod->load_size > 0 ? (const char *)&pod->extra[0].load : NULL,
-                        pod->load_size};
+    if (a->load_size != b->load_size || a->load_size == 0)
+        return a->load_size == b->load_size;
+    return str_eq(a->extra[0].runtime_class, b->extra[0].runtime_class) &&
+           memcmp(&a->extra[0].load, &b->extra[0].load, a->load_size) == 0;
 }
 
 bool cached_pod_takes_same(const struct cached_pod *a, const struct cached_pod *b)
 {
     return cached_pod_counts(a) == cached_pod_counts(b) && a->cpu_milli == b->cpu_milli &&
            a->memory == b->memory && a->is_ours == b->is_ours && str_eq(a->node, b->node) &&
-           str_eq(runtime_class_of(a), runtime_class_of(b)) &&
-           str_eq(bytes_of_load(a), bytes_of_load(b));
+           has_same_load(a, b);
 }
 
 void cached_pod_load(const struct cached_pod *pod, const struct catalog *catalog,
