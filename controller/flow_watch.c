@@ -347,9 +347,9 @@ static void look_for_begun(struct flow_scene *scene)
     }
 }
 
-/* Jobs that were made: the caches, which have come as far, do not have them any more. They are made in the order
- * of the list. */
-static void look_for_lost(struct flow_scene *scene)
+/* Jobs that were made: the caches, which have come as far, have them, or do not have them any more. They are made
+ * in the order of the list. */
+static void look_for_made(struct flow_scene *scene)
 {
     struct flow_run *run = &scene->book->run;
     for (uint32_t i = flow_run_first(run, RUN_READY), next; i != RUN_NONE; i = next) {
@@ -357,10 +357,14 @@ static void look_for_lost(struct flow_scene *scene)
         next = step->next;
         if (!step->is_made)
             return;
-        if (step->type != STEP_JOB || flow_job_of(scene, i))
+        if (step->type != STEP_JOB)
             continue;
-        begin_step(scene, i, scene->now.wall_ns, RUN_RUNNING);
-        job_gone(scene, i);
+        const struct flow_job *job = flow_job_of(scene, i);
+        begin_step(scene, i, job ? job->created_ns : scene->now.wall_ns, RUN_RUNNING);
+        if (job)
+            flow_run_touch(run, i);
+        else
+            job_gone(scene, i);
     }
 }
 
@@ -369,7 +373,7 @@ static void look_at_touched(struct flow_scene *scene)
     struct flow_run *run = &scene->book->run;
     uint32_t i;
     look_for_begun(scene);
-    look_for_lost(scene);
+    look_for_made(scene);
     while ((i = flow_run_take_touched(run)) != RUN_NONE) {
         const struct run_step *step = &run->steps[i];
         if (step->type != STEP_JOB)
