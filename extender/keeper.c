@@ -89,6 +89,8 @@ static void begin_reading(struct keeper *keeper)
 
 /* ---- Writing ---- */
 
+static void begin_writing(struct keeper *keeper);
+
 static void on_written(void *ctx, const struct kube_result *result)
 {
     struct keeper *keeper = ctx;
@@ -98,11 +100,15 @@ static void on_written(void *ctx, const struct kube_result *result)
         keeper->kept = keeper->sent;
         return;
     }
-    /* It was deleted, or made by another replica: the other verb is right the next time. */
+    /* Made by another replica meanwhile. At the end there is no next time. */
+    if (result->outcome == KUBE_ALREADY_EXISTS) {
+        keeper->exists = true;
+        begin_writing(keeper);
+        return;
+    }
+    /* It was deleted: the other verb is right the next time. */
     if (result->outcome == KUBE_NOT_FOUND)
         keeper->exists = false;
-    else if (result->outcome == KUBE_ALREADY_EXISTS)
-        keeper->exists = true;
     log_warn(keeper->config.log, "what packing has learned could not be written; it is tried again",
              LOG_STR("configMap", name), LOG_STR("error", result->message));
 }
