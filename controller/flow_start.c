@@ -413,8 +413,10 @@ static void child_answered(struct flow_live *live, const struct json *object)
 {
     struct flow_book *book = live->run;
     uint32_t i;
-    if (is_present_try(live, object, &i))
-        book->run.steps[i].is_made = true;
+    if (!is_present_try(live, object, &i))
+        return;
+    book->run.steps[i].is_made = true;
+    flow_run_touch(&book->run, i);
 }
 
 static void status_answered(const struct flow_controller *controller, struct queue_key key,

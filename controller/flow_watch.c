@@ -333,38 +333,18 @@ static void stop_stray(struct flow_scene *scene, uint32_t i)
         flow_suspend_job(scene, job, true);
 }
 
-/* Whose Job is there for the first time. */
+/* Whose Job is there for the first time. One that was made and is not in the caches, which have come as far, is
+ * gone already. */
 static void look_for_begun(struct flow_scene *scene)
 {
     struct flow_run *run = &scene->book->run;
     for (uint32_t i = run->touched; i != RUN_NONE; i = run->steps[i].touched) {
         const struct run_step *step = &run->steps[i];
-        const struct flow_job *job = NULL;
-        if (step->phase == STEP_PENDING && step->list == RUN_READY && step->type == STEP_JOB)
-            job = flow_job_of(scene, i);
-        if (job)
-            begin_step(scene, i, job->created_ns, RUN_RUNNING);
-    }
-}
-
-/* Jobs that were made: the caches, which have come as far, have them, or do not have them any more. They are made
- * in the order of the list. */
-static void look_for_made(struct flow_scene *scene)
-{
-    struct flow_run *run = &scene->book->run;
-    for (uint32_t i = flow_run_first(run, RUN_READY), next; i != RUN_NONE; i = next) {
-        const struct run_step *step = &run->steps[i];
-        next = step->next;
-        if (!step->is_made)
-            return;
-        if (step->type != STEP_JOB)
+        if (step->phase != STEP_PENDING || step->list != RUN_READY || step->type != STEP_JOB)
             continue;
         const struct flow_job *job = flow_job_of(scene, i);
-        begin_step(scene, i, job ? job->created_ns : scene->now.wall_ns, RUN_RUNNING);
-        if (job)
-            flow_run_touch(run, i);
-        else
-            job_gone(scene, i);
+        if (job || step->is_made)
+            begin_step(scene, i, job ? job->created_ns : scene->now.wall_ns, RUN_RUNNING);
     }
 }
 
@@ -373,7 +353,6 @@ static void look_at_touched(struct flow_scene *scene)
     struct flow_run *run = &scene->book->run;
     uint32_t i;
     look_for_begun(scene);
-    look_for_made(scene);
     while ((i = flow_run_take_touched(run)) != RUN_NONE) {
         const struct run_step *step = &run->steps[i];
         if (step->type != STEP_JOB)
