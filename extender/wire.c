@@ -268,6 +268,7 @@ int wire_read_binding(struct str body, struct arena *arena, struct wire_binding 
 
 /* ---- Answers ---- */
 
+/* Nodes that fit one after the other are copied at once, with what stands between them in the request. */
 static void write_fitting(struct buf *buf, const struct wire_node *nodes, const uint8_t *verdicts,
                           size_t count)
 {
@@ -279,7 +280,10 @@ static void write_fitting(struct buf *buf, const struct wire_node *nodes, const 
         if (!is_first)
             buf_put_char(buf, ',');
         is_first = false;
-        buf_put(buf, nodes[i].text);
+        const char *start = nodes[i].text.ptr;
+        while (i + 1 < count && verdicts[i + 1] == VERDICT_FITS)
+            i++;
+        buf_put(buf, (struct str){start, (size_t)(nodes[i].text.ptr + nodes[i].text.len - start)});
     }
     buf_put_char(buf, ']');
 }
@@ -292,19 +296,42 @@ static void write_name(struct buf *buf, const struct wire_node *node)
     buf_put_char(buf, '"');
 }
 
+static char *append(char *to, struct str text)
+{
+    memcpy(to, text.ptr, text.len);
+    return to + text.len;
+}
+
+/* `"name":"reason"`. There may be thousands; a reason has nothing to escape. */
+static void write_refusal(struct buf *buf, struct str name, struct str reason)
+{
+    static const struct str between = STR_INIT("\":\"");
+    size_t size = 1 + name.len + between.len + reason.len + 1;
+    char *to = buf_reserve(buf, size);
+    if (!to)
+        return;
+    *to = '"';
+    to = append(append(append(to + 1, name), between), reason);
+    *to = '"';
+    buf->len += size;
+}
+
 static void write_failed(struct buf *buf, const struct wire_node *nodes, const uint8_t *verdicts,
                          size_t count, bool is_unresolvable)
 {
+    struct str reasons[VERDICT_COUNT] = {0};
+    for (int v = VERDICT_FITS + 1; v < VERDICT_COUNT; v++) {
+        if (verdict_is_unresolvable((enum verdict)v) == is_unresolvable)
+            reasons[v] = verdict_reason((enum verdict)v);
+    }
     bool is_first = true;
     for (size_t i = 0; i < count; i++) {
-        enum verdict verdict = (enum verdict)verdicts[i];
-        if (verdict == VERDICT_FITS || verdict_is_unresolvable(verdict) != is_unresolvable)
+        struct str reason = reasons[verdicts[i]];
+        if (!str_is_set(reason))
             continue;
         buf_put_char(buf, is_first ? '{' : ',');
         is_first = false;
-        write_name(buf, &nodes[i]);
-        buf_put_char(buf, ':');
-        json_write_str(buf, verdict_reason(verdict));
+        write_refusal(buf, nodes[i].name, reason);
     }
     buf_put(buf, is_first ? STR("null") : STR("}"));
 }
@@ -312,6 +339,8 @@ static void write_failed(struct buf *buf, const struct wire_node *nodes, const u
 void wire_write_filter(struct buf *buf, const struct wire_args *args, const struct wire_node *nodes,
                        const uint8_t *verdicts, size_t count)
 {
+    enum { AROUND = 256 };
+    buf_reserve(buf, args->nodes.len + AROUND);
     if (args->has_names) {
         buf_put(buf, STR("{\"Nodes\":null,\"NodeNames\":"));
         write_fitting(buf, nodes, verdicts, count);
@@ -344,12 +373,19 @@ static void write_score(struct buf *buf, int score)
     buf_put_char(buf, '}');
 }
 
+/* kube-scheduler adds nothing to the score of a node that is left out (schedule_one.go, prioritizeNodes). Of few
+ * nodes all are told, for who asks by hand. */
 void wire_write_scores(struct buf *buf, const struct wire_node *nodes,
                        const struct score_candidate *candidates, size_t count)
 {
+    enum { FEW = 64 };
+    bool is_first = true;
     buf_put_char(buf, '[');
     for (size_t i = 0; i < count; i++) {
-        buf_put(buf, i == 0 ? STR("{\"Host\":") : STR(",{\"Host\":"));
+        if (candidates[i].score == 0 && count > FEW)
+            continue;
+        buf_put(buf, is_first ? STR("{\"Host\":") : STR(",{\"Host\":"));
+        is_first = false;
         write_name(buf, &nodes[i]);
         buf_put(buf, STR(",\"Score\":"));
         write_score(buf, candidates[i].score);

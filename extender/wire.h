@@ -45,7 +45,8 @@ int wire_read_binding(struct str body, struct arena *arena, struct wire_binding 
 void wire_write_filter(struct buf *buf, const struct wire_args *args, const struct wire_node *nodes,
                        const uint8_t *verdicts, size_t count);
 void wire_write_filter_error(struct buf *buf, struct str message);
-/* HostPriorityList. It has no place for an error: an empty one scores nothing. */
+/* HostPriorityList, without those that score nothing when it would be long. It has no place for an error: an empty
+ * one scores nothing. */
 void wire_write_scores(struct buf *buf, const struct wire_node *nodes,
                        const struct score_candidate *candidates, size_t count);
 /* ExtenderBindingResult; an absent message is success. */

@@ -347,6 +347,8 @@ static void reasons_are_short_and_of_their_own(void **state)
         struct str reason = verdict_reason((enum verdict)i);
         assert_in_range(reason.len, 5, 80);
         assert_false(has_digit(reason));
+        /* It is written as it is. */
+        assert_true(str_find(reason, '"') < 0 && str_find(reason, '\\') < 0);
         assert_true(verdict_help((enum verdict)i).len > 3);
         for (int j = 1; j < i; j++)
             assert_false(str_eq(reason, verdict_reason((enum verdict)j)));

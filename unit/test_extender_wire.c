@@ -283,6 +283,68 @@ static void errors_are_said_in_the_answer(void **state)
     assert_str_is(buf_str(&buf), "{\"Error\":\"\"}\n{\"Error\":\"taken\"}\n");
 }
 
+static void nodes_that_fit_are_told_as_they_came(void **state)
+{
+    struct extender_fixture *f = *state;
+    struct wire_args args =
+        read_args(STR("{\"Pod\":{},\"NodeNames\":[\"a\" , \"b\",\"c\",\"d\",\n\"e\"]}"));
+    static const struct {
+        uint8_t verdicts[5];
+        const char *fitting, *failed;
+    } cases[] = {
+        {{0}, "[\"a\" , \"b\",\"c\",\"d\",\n\"e\"]", "null"},
+        {{0, VERDICT_STRAY, 0, 0, VERDICT_STRAY}, "[\"a\",\"c\",\"d\"]", "\"b\",\"e\""},
+        {{VERDICT_STRAY, 0, VERDICT_STRAY, VERDICT_STRAY, 0}, "[\"b\",\"e\"]", "\"a\",\"c\",\"d\""},
+        {{VERDICT_STRAY, VERDICT_STRAY, VERDICT_STRAY, VERDICT_STRAY, VERDICT_STRAY},
+         "[]",
+         "\"a\",\"b\",\"c\",\"d\",\"e\""},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct wire_node *nodes;
+        size_t count = read_nodes(f, &args, &nodes);
+        struct buf buf;
+        buf_init(&buf, arena_mem(&f->arena), 1 << 20);
+        wire_write_filter(&buf, &args, nodes, cases[i].verdicts, count);
+        struct str start =
+            arena_printf(&f->arena, "{\"Nodes\":null,\"NodeNames\":%s,\"Failed", cases[i].fitting);
+        assert_true(str_starts_with(buf_str(&buf), start));
+        struct err err;
+        const struct json *answer = json_read(&f->arena, buf_str(&buf), &json_limits_default, &err);
+        assert_non_null(answer);
+        struct buf names;
+        buf_init(&names, arena_mem(&f->arena), 1 << 10);
+        JSON_EACH (member, json_get(answer, STR("FailedNodes"))) {
+            assert_str_is(json_str(member), verdict_reason(VERDICT_STRAY).ptr);
+            buf_printf(&names, "%s\"%.*s\"", names.len > 0 ? "," : "", (int)member->key_len,
+                       member->key);
+        }
+        assert_str_is(names.len > 0 ? buf_str(&names) : STR("null"), cases[i].failed);
+    }
+}
+
+/* Nothing is added to the score of a node that is not told, and 5,000 of them take longer to read than to score. */
+static void of_many_nodes_those_that_score_nothing_are_not_told(void **state)
+{
+    struct extender_fixture *f = *state;
+    enum { MANY = 65 };
+    struct wire_node nodes[MANY];
+    struct score_candidate candidates[MANY] = {0};
+    for (size_t i = 0; i < MANY; i++) {
+        nodes[i].name = arena_printf(&f->arena, "n%zu", i);
+        nodes[i].text = nodes[i].name;
+    }
+    candidates[7].score = SCORE_BEST;
+    candidates[64].score = 1;
+    struct buf buf;
+    buf_init(&buf, arena_mem(&f->arena), 1 << 20);
+    wire_write_scores(&buf, nodes, candidates, MANY);
+    assert_str_is(buf_str(&buf),
+                  "[{\"Host\":\"n7\",\"Score\":10},{\"Host\":\"n64\",\"Score\":1}]\n");
+    buf_clear(&buf);
+    wire_write_scores(&buf, nodes, candidates, 2);
+    assert_str_is(buf_str(&buf), "[{\"Host\":\"n0\",\"Score\":0},{\"Host\":\"n1\",\"Score\":0}]\n");
+}
+
 static bool read_many(const struct mem *mem, void *ctx)
 {
     (void)ctx;
@@ -312,6 +374,8 @@ int main(void)
         cmocka_unit_test(what_is_no_request_is_refused),
         cmocka_unit_test(a_request_that_is_cut_anywhere_is_refused),
         cmocka_unit_test(every_verdict_is_written_where_it_belongs),
+        cmocka_unit_test(nodes_that_fit_are_told_as_they_came),
+        cmocka_unit_test(of_many_nodes_those_that_score_nothing_are_not_told),
         cmocka_unit_test(errors_are_said_in_the_answer),
         cmocka_unit_test(reading_nodes_needs_memory),
     };

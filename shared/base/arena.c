@@ -14,17 +14,14 @@ struct arena_block {
     alignas(max_align_t) unsigned char data[];
 };
 
-static void *mem_from_arena(void *ctx, size_t size)
-{
-    return arena_alloc(ctx, size);
-}
-
 static void mem_to_arena(void *ctx, void *ptr, size_t size)
 {
     (void)ctx;
     (void)ptr;
     (void)size;
 }
+
+static void *mem_from_arena(void *ctx, size_t size);
 
 void arena_init(struct arena *arena, const struct mem *source, size_t block_size, size_t max)
 {
@@ -89,8 +86,10 @@ static struct arena_block *block_add(struct arena *arena, size_t size)
     return block;
 }
 
-void *arena_alloc(struct arena *arena, size_t size)
+/* Not zeroed. */
+static void *mem_from_arena(void *ctx, size_t size)
 {
+    struct arena *arena = ctx;
     const size_t align = alignof(max_align_t);
     if (size > SIZE_MAX - align)
         return NULL;
@@ -103,7 +102,13 @@ void *arena_alloc(struct arena *arena, size_t size)
     }
     void *ptr = block->data + block->used;
     block->used += size;
-    return memset(ptr, 0, size);
+    return ptr;
+}
+
+void *arena_alloc(struct arena *arena, size_t size)
+{
+    void *ptr = mem_from_arena(arena, size);
+    return ptr ? memset(ptr, 0, size) : NULL;
 }
 
 void *arena_alloc_array(struct arena *arena, size_t count, size_t size)

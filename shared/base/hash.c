@@ -26,6 +26,22 @@ static inline void sip_round(uint64_t v[4])
     v[2] = rotate(v[2], 32);
 }
 
+/* The bytes behind the last whole word, the first of them lowest. */
+static inline uint64_t tail_of(struct str text, size_t from)
+{
+    uint64_t word = 0;
+    size_t left = text.len - from;
+    if (left == 0)
+        return 0;
+    if (from == 0) {
+        memcpy(&word, text.ptr, left);
+        return word;
+    }
+    /* The whole word that ends there is one load; a copy of a length that varies is a call. */
+    memcpy(&word, text.ptr + text.len - sizeof(word), sizeof(word));
+    return word >> 8 * (sizeof(word) - left);
+}
+
 uint64_t hash_text(const struct hash_seed *seed, struct str text)
 {
     uint64_t v[4] = {seed->words[0] ^ 0x736f6d6570736575, seed->words[1] ^ 0x646f72616e646f6d,
@@ -38,10 +54,7 @@ uint64_t hash_text(const struct hash_seed *seed, struct str text)
         sip_round(v);
         v[0] ^= word;
     }
-    word = 0;
-    if (i < text.len)
-        memcpy(&word, text.ptr + i, text.len - i);
-    word ^= (uint64_t)text.len << 56;
+    word = tail_of(text, i) ^ (uint64_t)text.len << 56;
     v[3] ^= word;
     sip_round(v);
     v[0] ^= word;

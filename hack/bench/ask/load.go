@@ -92,7 +92,7 @@ func check(verb string, answer []byte, nodes int) error {
 	for _, score := range scores {
 		best = max(best, score.Score)
 	}
-	if len(scores) != nodes || best == 0 {
+	if len(scores) > nodes || best == 0 {
 		return fmt.Errorf("prioritize chose none of %d nodes", nodes)
 	}
 	return nil
