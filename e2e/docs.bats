@@ -64,3 +64,24 @@ document() {
 	promtool check rules "$root/manifests/monitoring/alerts.yaml"
 	promtool test rules "$root/e2e/alerts.test.yaml"
 }
+
+# queries: those of the dashboard, with times in place of Grafana's variables.
+queries() {
+	jq -r '.panels[].targets[]?.expr' "$root/manifests/monitoring/dashboard.json" |
+		sed 's/\$__rate_interval/5m/g; s/\$__range/6h/g'
+}
+
+@test "the dashboard's queries are valid and ask for metrics that are documented" {
+	local query metric number=0
+	echo "groups: [{name: dashboard, rules: [" >"$BATS_TEST_TMPDIR/rules.yaml"
+	while read -r query; do
+		jq -nc --arg query "$query" --arg name "query_$((++number))" '{record: $name, expr: $query}'
+		echo ,
+	done < <(queries) >>"$BATS_TEST_TMPDIR/rules.yaml"
+	echo "]}]" >>"$BATS_TEST_TMPDIR/rules.yaml"
+	promtool check rules "$BATS_TEST_TMPDIR/rules.yaml"
+	((number > 30)) || fail "only $number queries"
+	while read -r metric; do
+		grep -q "^| \`$metric\` |" "$root/docs/operations.md" || fail "docs/operations.md does not have $metric"
+	done < <(queries | grep -oE 'callboard_[a-z_]+' | sed 's/_bucket$//' | sort -u)
+}
