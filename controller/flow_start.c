@@ -352,15 +352,11 @@ static void consider_fresh(struct flow_scene *scene)
     }
 }
 
-/* The steps of `finally` begin when the status tells how the others have ended: why they were stopped (another flow
- * took the place of this one, a ConfigMap was not there) may not be seen any more by a process that comes after a
- * crash, and they would begin then. */
-static void make_children(struct flow_scene *scene)
+/* As many as there is room for. */
+static void make_ready(struct flow_scene *scene)
 {
     struct flow_run *run = &scene->book->run;
     int64_t room = INT64_MAX;
-    if (run->is_finally && !scene->book->is_finally_told)
-        return;
     if (scene->flow->parallelism > 0)
         room = scene->flow->parallelism - run->phases[STEP_RUNNING];
     for (uint32_t i = flow_run_first(run, RUN_READY); i != RUN_NONE && room > 0;) {
@@ -375,6 +371,22 @@ static void make_children(struct flow_scene *scene)
         room -= run->steps[i].list == RUN_READY;
         i = step_behind(run, RUN_READY, i, before);
     }
+}
+
+/* The steps of `finally` begin when the status tells how the others have ended: why they were stopped (another flow
+ * took the place of this one, a ConfigMap was not there) may not be seen any more by a process that comes after a
+ * crash, and they would begin then. */
+static void make_children(struct flow_scene *scene)
+{
+    struct flow_run *run = &scene->book->run;
+    size_t before = scene->plan->action_count;
+    bool was_stopped = run->is_stopped;
+    if (run->is_finally && !scene->book->is_finally_told)
+        return;
+    make_ready(scene);
+    /* One that cannot be made has ended the flow: what comes before it in the plan is not made, either. */
+    if (run->is_stopped && !was_stopped)
+        scene->plan->action_count = before;
 }
 
 void flow_start_steps(struct flow_scene *scene)

@@ -482,6 +482,30 @@ static void a_value_that_is_not_there_fails_its_step(void **state)
     assert_string_equal(phase(w, "v"), "Failed");
 }
 
+/* The flow has failed before anything else is made. */
+static void a_value_that_is_not_there_takes_back_what_the_same_plan_makes(void **state)
+{
+#define INPUT                                                                                 \
+    "'inputs':{'parameters':[{'name':'level','valueFrom':{'configMapKeyRef':{'name':'given'," \
+    "'key':'level'}}}]}"
+    struct flow_world *w = *state;
+    flow_world_create(w, "v",
+                      "'steps':[{'name':'first','continueOnFailure':true," INPUT
+                      "},{'name':'a'},{'name':'m','dependencies':['a'],'type':'Performer',"
+                      "'template':{'spec':{'avsAddress':'0x1','image':'i:1'}}},{'name':'j',"
+                      "'dependencies':['a']},{'name':'b','dependencies':['a']," INPUT "}]");
+    flow_world_reconcile(w, "v");
+    assert_string_equal(flow_world_actions(w), "write status, read ConfigMap, create Job");
+    assert_true(flow_world_apply(w, PLAN_ACTIONS_MAX));
+    flow_world_complete(w, "v", "a");
+    flow_world_reconcile(w, "v");
+    assert_string_equal(flow_world_actions(w), "write status");
+    assert_true(flow_world_apply(w, PLAN_ACTIONS_MAX));
+    assert_string_equal(flow_world_steps(w, "v"),
+                        "first=Failed a=Succeeded m=Skipped j=Skipped b=Failed");
+#undef INPUT
+}
+
 static void an_output_of_a_job_goes_to_later_steps_also_after_a_restart(void **state)
 {
     struct flow_world *w = *state;
@@ -1106,6 +1130,7 @@ int main(void)
         WORLD(resources_are_made_before_the_first_step),
         WORLD(a_value_from_a_config_map_is_read_when_the_step_starts),
         WORLD(a_value_that_is_not_there_fails_its_step),
+        WORLD(a_value_that_is_not_there_takes_back_what_the_same_plan_makes),
         WORLD(an_output_of_a_job_goes_to_later_steps_also_after_a_restart),
         WORLD(the_termination_message_is_waited_for_and_then_given_up),
         WORLD(the_termination_message_of_the_pod_is_an_output),
