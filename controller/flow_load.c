@@ -119,7 +119,7 @@ static enum flow_reason tale_of(const struct run_step *step)
         return FLOW_REASON_STEP_SKIPPED;
     if (step->phase == STEP_FAILED)
         return step->reason == FLOW_REASON_REJECTED ? FLOW_REASON_NONE : FLOW_REASON_STEP_FAILED;
-    return step->reason == FLOW_REASON_NONE ? FLOW_REASON_STEP_SUCCEEDED : FLOW_REASON_NONE;
+    return step->reason == FLOW_REASON_APPROVED ? FLOW_REASON_NONE : FLOW_REASON_STEP_SUCCEEDED;
 }
 
 /* What is restored has been told and counted. */
@@ -345,7 +345,10 @@ static void restore_begun(const struct loading *l, uint32_t i, enum step_phase p
         flow_run_touch(&book->run, i);
     } else if (phase == STEP_PENDING_APPROVAL) {
         flow_run_put(&book->run, i, RUN_WATCHED, STEP_PENDING_APPROVAL);
-    } else if (phase == STEP_PENDING && step->due_ns > 0 && step->attempt > 0) {
+    } else if (phase == STEP_PENDING && step->attempt > 0) {
+        /* Also when its time had come and the try was not made, or is not known of. */
+        if (step->due_ns == 0)
+            step->due_ns = l->scene->now.wall_ns;
         step->attempt--;
         step->is_retrying = true;
         book->retries++;
@@ -455,6 +458,29 @@ static void restore_stop(struct flow_book *book)
                   book->abort != FLOW_REASON_NONE ? book->abort : FLOW_REASON_FLOW_FAILED);
 }
 
+/* A step begins when all that it depends on have ended. How these did may not have been told yet, and their Jobs,
+ * which would tell it, may be gone: they are not run again behind its back. */
+static int mark_followed(struct loading *l)
+{
+    struct run_step *steps = l->book->run.steps;
+    uint32_t *stack = ARENA_NEW_ARRAY(&l->all, uint32_t, l->flow->count), depth = 0;
+    if (!stack)
+        return err_no_memory(l->err, "reading a flow");
+    for (uint32_t i = 0; i < l->flow->count; i++) {
+        if (steps[i].start_ns > 0)
+            stack[depth++] = i;
+    }
+    while (depth > 0) {
+        uint32_t i = stack[--depth];
+        for (const uint32_t *d = dag_begin(&l->dag, i); d < dag_end(&l->dag, i); d++) {
+            if (!steps[*d].is_followed && steps[*d].start_ns == 0)
+                stack[depth++] = *d;
+            steps[*d].is_followed = true;
+        }
+    }
+    return 0;
+}
+
 static int restore(struct loading *l)
 {
     struct flow_book *book = l->book;
@@ -464,7 +490,7 @@ static int restore(struct loading *l)
     if (restore_results(l, phases) < 0)
         return -1;
     restore_jobs(l, phases);
-    if (restore_performers(l, phases) < 0)
+    if (restore_performers(l, phases) < 0 || mark_followed(l) < 0)
         return -1;
     for (uint32_t i = 0; i < book->run.count; i++) {
         enum step_phase phase = (enum step_phase)phases[i];

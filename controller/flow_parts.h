@@ -256,6 +256,9 @@ void flow_stop_steps(struct flow_scene *scene);
 /* Suspends the Jobs of running steps with the flow, or lets them go on. */
 void flow_hold_steps(struct flow_scene *scene);
 void flow_delete_performers(struct flow_scene *scene);
+/* The end of a step that is_followed, of which nothing is left that would tell how it ended, or, of a FRESH one,
+ * what its condition said. */
+void flow_end_unseen(struct flow_scene *scene, uint32_t step);
 /* For struct flow_sources. */
 const struct json *flow_job_object(void *scene, size_t step);
 

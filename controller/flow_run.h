@@ -61,13 +61,14 @@ struct run_step {
     bool continues : 1;   /* continueOnFailure */
     /* For who uses the run. */
     bool has_when : 1;
-    bool is_asked : 1; /* its condition holds */
-    bool is_read : 1;  /* others read its Job */
-    bool is_free : 1;  /* the retry that it waits for is none that counts */
-    bool is_made : 1;  /* the server has made what this try needs; the caches will show it */
-    bool is_seen : 1;  /* the caches have had its Job since the run was loaded */
-    uint8_t name_max;  /* bytes of its children's names */
-    uint8_t untold;    /* bits: the events about it that are to be told */
+    bool is_asked : 1;    /* its condition holds */
+    bool is_read : 1;     /* others read its Job */
+    bool is_free : 1;     /* the retry that it waits for is none that counts */
+    bool is_made : 1;     /* the server has made what this try needs; the caches will show it */
+    bool is_seen : 1;     /* the caches have had its Job since the run was loaded */
+    bool is_followed : 1; /* one that depends on it has begun: it has ended, told or not */
+    uint8_t name_max;     /* bytes of its children's names */
+    uint8_t untold;       /* bits: the events about it that are to be told */
     enum flow_reason reason;
     uint32_t ignored;   /* attempts that are no retries */
     uint32_t timeout_s; /* of an attempt; 0: none */

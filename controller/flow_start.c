@@ -136,7 +136,10 @@ static void end_here(struct flow_scene *scene, uint32_t i, enum step_phase phase
 /* A value that cannot be had: 422 ends the step, anything else is for later. */
 static void report(struct flow_scene *scene, uint32_t i, const struct err *err)
 {
-    if (err->code == 422)
+    const struct run_step *step = &scene->book->run.steps[i];
+    if (err->code == 422 && step->is_followed && !step->continues)
+        flow_end_unseen(scene, i);
+    else if (err->code == 422)
         end_here(scene, i, STEP_FAILED, FLOW_REASON_VALUE_INVALID, str_from_cstr(err->message));
     else if (err->code != NOT_KNOWN)
         scene->make.failed = true;
@@ -272,6 +275,16 @@ static void label_results(struct flow_scene *scene, uint32_t i, const struct flo
                          LABEL_FLOW_RESULT, STR(FLOW_RESULT_POD));
 }
 
+/* It is not run again. Another process has had its Job, which the caches may still show. */
+static void look_for_its_end(struct flow_scene *scene, uint32_t i)
+{
+    struct flow_run *run = &scene->book->run;
+    bool is_performer = run->steps[i].type == STEP_PERFORMER;
+    flow_run_put(run, i, is_performer ? RUN_WATCHED : RUN_RUNNING, STEP_RUNNING);
+    flow_run_touch(run, i);
+    flow_again_after(scene, 0);
+}
+
 static void make_child(struct flow_scene *scene, uint32_t i)
 {
     const struct flow_book *book = scene->book;
@@ -281,6 +294,10 @@ static void make_child(struct flow_scene *scene, uint32_t i)
     struct err err;
     if (!prepare(scene, i, &prepared))
         return;
+    if (step->is_followed) {
+        look_for_its_end(scene, i);
+        return;
+    }
     struct flow_try try = {
         .flow = scene->owner,
         .step = prepared.step,

@@ -260,8 +260,24 @@ static struct str why(enum flow_reason abort)
                : STR("the flow ran longer than activeDeadlineSeconds; the Job was suspended");
 }
 
+void flow_end_unseen(struct flow_scene *scene, uint32_t i)
+{
+    const struct run_step *step = &scene->book->run.steps[i];
+    /* Behind one that may not fail nothing would have begun if it had. */
+    enum step_phase phase = step->continues           ? STEP_FAILED
+                            : step->list == RUN_FRESH ? STEP_SKIPPED
+                                                      : STEP_SUCCEEDED;
+    say(scene, i,
+        STR("nothing is left that tells how it ended; a step that depends on it has begun"));
+    end_step(scene, i, phase, FLOW_REASON_RESULT_LOST, scene->now.wall_ns);
+}
+
 static void job_gone(struct flow_scene *scene, uint32_t i)
 {
+    if (scene->book->run.steps[i].is_followed) {
+        flow_end_unseen(scene, i);
+        return;
+    }
     struct failure failure = {FLOW_REASON_JOB_LOST, STR("the Job was deleted before it had ended"),
                               scene->now.wall_ns, false, false};
     fail_attempt(scene, i, &failure);
@@ -376,7 +392,7 @@ static bool is_due(struct flow_scene *scene, const struct run_step *step)
 static void look_at_retry(struct flow_scene *scene, uint32_t i)
 {
     struct run_step *step = &scene->book->run.steps[i];
-    if (!is_due(scene, step))
+    if (!is_due(scene, step) || step->waiting > 0)
         return;
     step->attempt++;
     step->is_seen = false;
@@ -404,6 +420,8 @@ static void look_at_performer(struct flow_scene *scene, uint32_t i)
     if (is_there && performer_is_ready(performer)) {
         say(scene, i, (struct str){NULL, 0});
         end_step(scene, i, STEP_SUCCEEDED, FLOW_REASON_NONE, scene->now.wall_ns);
+    } else if (scene->book->run.steps[i].is_followed) {
+        flow_end_unseen(scene, i);
     } else if (is_there && (is_due_now || performer_has_given_up(performer))) {
         flow_delete(scene, &kube_performers, performer, "delete Performer");
     } else if (!is_there && is_due_now) {

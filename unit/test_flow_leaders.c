@@ -154,6 +154,97 @@ static void finally_begins_when_the_status_tells_how_the_others_have_ended(void 
     assert_true(str_is_set(flow_world_job(w, "f", "z")));
 }
 
+/* ---- What nobody can tell any more ---- */
+
+static void delete_children(struct flow_world *w)
+{
+    for (size_t i = w->count; i-- > 0;) {
+        const struct flow_object_of_world *object = &w->objects[i];
+        if (object->resource == &kube_jobs || object->resource == &kube_performers)
+            flow_world_delete(w, object->resource,
+                              kube_text_at(object->json, "metadata", "name", NULL));
+    }
+}
+
+/* The status did not tell how it ended, and who cleans up has deleted its Job: the step behind it, which has failed
+ * once and is to be tried again, has begun all the same. */
+static void a_step_behind_which_one_has_begun_is_not_run_again(void **state)
+{
+#define VALUE                                                                         \
+    "'inputs':{'parameters':[{'name':'p','valueFrom':{'configMapKeyRef':{'name':'c'," \
+    "'key':'k'}}}]}"
+#define PERFORMER "'type':'Performer','template':{'spec':{'avsAddress':'0x1','image':'i:1'}}"
+    static const struct {
+        const char *members; /* of the step a */
+        const char *told;    /* of it */
+        const char *steps, *reason;
+    } cases[] = {
+        {"", "'phase':'Running','startTime':'2026-01-02T03:04:05Z'", "a=Succeeded b=Running(1)",
+         "ResultLost"},
+        {"", "'phase':'Pending'", "a=Succeeded b=Running(1)", "ResultLost"},
+        {",'continueOnFailure':true", "'phase':'Pending'", "a=Failed b=Running(1)", "ResultLost"},
+        {",'when':'never'", "'phase':'Pending'", "a=Skipped b=Running(1)", "ConditionFalse"},
+        {"," VALUE, "'phase':'Pending'", "a=Succeeded b=Running(1)", "ResultLost"},
+        {",'when':'always'," VALUE, "'phase':'Pending'", "a=Skipped b=Running(1)", "ResultLost"},
+        {",'continueOnFailure':true," VALUE, "'phase':'Pending'", "a=Failed b=Running(1)",
+         "ValueInvalid"},
+        {",'retryPolicy':{'limit':1}",
+         "'phase':'Pending','reason':'JobFailed','startTime':'2026-01-02T03:04:05Z','retryCount':1,"
+         "'nextRetryTime':'2026-01-02T03:04:08Z'",
+         "a=Succeeded(1) b=Running(1)", "ResultLost"},
+        {"," PERFORMER, "'phase':'Running','startTime':'2026-01-02T03:04:05Z'",
+         "a=Succeeded b=Running(1)", "ResultLost"},
+        {"," PERFORMER, "'phase':'Pending'", "a=Succeeded b=Running(1)", "ResultLost"},
+        {",'continueOnFailure':true," PERFORMER, "'phase':'Pending'", "a=Failed b=Running(1)",
+         "ResultLost"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct fixture *f;
+        set_up((void **)&f);
+        struct flow_world *w = &f->world;
+        begin(w, arena_printf(&w->arena,
+                              "'steps':[{'name':'a'%s},{'name':'b','dependencies':['a'],"
+                              "'retryPolicy':{'limit':1}}]",
+                              cases[i].members)
+                     .ptr);
+        flow_world_restart(w);
+        delete_children(w);
+        tell(w, arena_printf(&w->arena,
+                             "{'status':{'phase':'Running','completionTime':null,'steps':[{'name':"
+                             "'a',%s},{'name':'b','phase':'Pending','reason':'JobFailed',"
+                             "'startTime':'2026-01-02T03:04:06Z','retryCount':1}]}}",
+                             cases[i].told)
+                    .ptr);
+        flow_world_pass(w, 15);
+        assert_string_equal(flow_world_steps(w, "f"), cases[i].steps);
+        assert_string_equal(flow_world_step(w, "f", "a", "reason"), cases[i].reason);
+        assert_string_equal(flow_world_jobs(w, "f"), "b");
+        assert_int_equal(flow_world_count(w, &kube_performers), 0);
+        tear_down((void **)&f);
+    }
+#undef VALUE
+#undef PERFORMER
+}
+
+/* Its Job tells of what is between. */
+static void what_a_step_depends_on_through_others_is_not_run_again_either(void **state)
+{
+    struct flow_world *w = &((struct fixture *)*state)->world;
+    flow_world_create(w, "f",
+                      "'steps':[{'name':'a'},{'name':'n','dependencies':['a'],'when':'never'},{"
+                      "'name':'b','dependencies':['n']}]");
+    flow_world_settle(w);
+    flow_world_complete(w, "f", "a");
+    flow_world_settle(w);
+    assert_string_equal(flow_world_steps(w, "f"), "a=Pending n=Pending b=Pending");
+    flow_world_restart(w);
+    flow_world_delete(w, &kube_jobs, flow_world_job(w, "f", "a"));
+    flow_world_pass(w, 15);
+    assert_string_equal(flow_world_jobs(w, "f"), "b");
+    assert_string_equal(flow_world_steps(w, "f"), "a=Succeeded n=Skipped b=Running");
+}
+
 /* ---- Late caches ---- */
 
 /* The status that another process has written may be ahead of the cache of Jobs. */
@@ -287,6 +378,8 @@ int main(void)
         cmocka_unit_test(a_failure_skips_no_performer_that_was_made),
         WORLD(a_performer_is_seen_behind_a_job_that_cannot_be_made),
         WORLD(finally_begins_when_the_status_tells_how_the_others_have_ended),
+        cmocka_unit_test(a_step_behind_which_one_has_begun_is_not_run_again),
+        WORLD(what_a_step_depends_on_through_others_is_not_run_again_either),
         cmocka_unit_test(a_job_that_the_cache_does_not_show_yet_is_not_lost),
         WORLD(a_job_that_goes_after_the_cache_has_shown_it_late_is_lost),
         WORLD(a_start_that_another_process_has_written_stays),

@@ -182,6 +182,7 @@ static void play(struct fixture *f, const struct line *line)
 #define TOLD(s)       STARTED ",\"steps\":[" s "]"
 #define IS(n, p)      "{\"name\":\"" n "\",\"phase\":\"" p "\"}"
 #define FAILED(n)     "{\"name\":\"" n "\",\"phase\":\"Failed\",\"reason\":\"JobFailed\"}"
+#define LOST(n)       "{\"name\":\"" n "\",\"phase\":\"Failed\",\"reason\":\"ResultLost\"}"
 #define SKIPPED(n, r) "{\"name\":\"" n "\",\"phase\":\"Skipped\",\"reason\":\"" r "\"}"
 #define ENDED(p, s, good, bad, done)                                                      \
     "\"phase\":\"" p "\",\"startTime\":\"2026-01-02T03:04:05Z\",\"completionTime\":"      \
@@ -269,6 +270,42 @@ static const struct history histories[] = {
       {CONTROLLER, "job", "f/a/0", NULL},
       {OTHERS, "end", "f/a/0", "Failed"},
       {CONTROLLER, "job", "f/b/0", NULL}}},
+    {"order",
+     "a step is run again although one that depends on it has begun",
+     {{OTHERS, "make", "f", TWO},
+      {CONTROLLER, "status", "f", STARTED},
+      {CONTROLLER, "job", "f/a/0", NULL},
+      {OTHERS, "end", "f/a/0", "Complete"},
+      {CONTROLLER, "job", "f/b/0", NULL},
+      {OTHERS, "delete job", "f/a/0", NULL},
+      {CONTROLLER, "job", "f/a/0", NULL}}},
+    {NULL,
+     "a step of which nothing is left has ended when one that depends on it has begun",
+     {{OTHERS, "make", "f",
+       ALLOW
+       "\"steps\":[" S("a", "\"continueOnFailure\":true,\"retryPolicy\":{\"limit\":1},") "," S(
+           "b", "\"dependencies\":[\"a\"],") "]"},
+      {CONTROLLER, "status", "f", STARTED},
+      {CONTROLLER, "job", "f/a/0", NULL},
+      {OTHERS, "end", "f/a/0", "Complete"},
+      {CONTROLLER, "job", "f/b/0", NULL},
+      {OTHERS, "delete job", "f/a/0", NULL},
+      {CONTROLLER, "status", "f", TOLD(LOST("a"))}}},
+    {"failed",
+     "a step of which nothing is left has ended for nothing",
+     {{OTHERS, "make", "f", TWO},
+      {CONTROLLER, "status", "f", STARTED},
+      {CONTROLLER, "job", "f/a/0", NULL},
+      {OTHERS, "delete job", "f/a/0", NULL},
+      {CONTROLLER, "status", "f", TOLD(LOST("a"))}}},
+    {"failed",
+     "a step whose Job is there has ended as another one has begun",
+     {{OTHERS, "make", "f", TWO},
+      {CONTROLLER, "status", "f", STARTED},
+      {CONTROLLER, "job", "f/a/0", NULL},
+      {OTHERS, "end", "f/a/0", "Complete"},
+      {CONTROLLER, "job", "f/b/0", NULL},
+      {CONTROLLER, "status", "f", TOLD(LOST("a"))}}},
     {"order",
      "a step of finally while another one runs",
      {{OTHERS, "make", "f", ALLOW "\"steps\":[" S("a", "") "],\"finally\":[" S("z", "") "]"},

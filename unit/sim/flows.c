@@ -265,6 +265,7 @@ static void note_job(struct sim_flow_checker *checker, const struct sim_event *e
         /* made again */
         *try = (struct sim_try){.attempt = try->attempt, .made_ns = checker->world->now_ns};
     }
+    step->has_begun = true;
     checker->jobs += !event->before;
     note_state(try, event->after, event->is_deletion);
 }
@@ -274,8 +275,10 @@ static void note_performer(struct sim_flow_checker *checker, const struct sim_ev
 {
     struct sim_flow *flow = find_flow(checker, event->after->meta.owner_uid);
     struct sim_flow_step *step = step_of(flow, event->after);
-    if (step && kube_bool_at(event->after->tree, "status", "ready", NULL))
-        step->was_ready = true;
+    if (!step)
+        return;
+    step->has_begun = true;
+    step->was_ready = step->was_ready || kube_bool_at(event->after->tree, "status", "ready", NULL);
 }
 
 static void note_resource(struct sim_flow_checker *checker, const struct sim_event *event)
@@ -490,6 +493,22 @@ static enum truth truth_of(const struct sim_flow *flow, size_t index)
     return has_failed ? FAILED : untold(flow, index);
 }
 
+/* A step that depends on it, directly or not, has begun; or its Job is even there. */
+static bool is_followed(const struct sim_flow *flow, size_t index, bool is_there)
+{
+    struct str name = kube_text_at(step_at(flow, index), "name", NULL);
+    for (size_t i = 0; i < step_count(flow); i++) {
+        const struct sim_try *last = last_try(&flow->steps[i]);
+        bool has_begun = is_there ? last && !last->is_removed
+                                  : flow->steps[i].has_begun || is_step_end(told_phase(flow, i));
+        JSON_EACH (dependency, json_get(step_at(flow, i), STR("dependencies"))) {
+            if (str_eq(json_str(dependency), name) && (has_begun || is_followed(flow, i, is_there)))
+                return true;
+        }
+    }
+    return false;
+}
+
 /* ---- A Job is made ---- */
 
 static void judge_order(const struct sim_flow_checker *checker, const struct sim_flow *flow,
@@ -506,6 +525,9 @@ static void judge_order(const struct sim_flow_checker *checker, const struct sim
             VIOLATION(checker, "order", job, "of finally, created while the step %" PRIstr " runs",
                       STR_ARG(kube_text_at(step_at(flow, i), "name", NULL)));
     }
+    if (is_followed(flow, index, true))
+        VIOLATION(checker, "order", job,
+                  "created although a step that depends on its step has begun");
     if (!does_hold(flow, step_at(flow, index)) && !is_unclear(flow, step_at(flow, index)))
         VIOLATION(checker, "condition", job, "created although its step's condition is false");
 }
@@ -805,7 +827,7 @@ static void judge_skipped(const struct sim_flow_checker *checker, const struct s
     const struct json *step = step_at(flow, index);
     struct str name = kube_text_at(step, "name", NULL);
     struct str reason = kube_text_at(status_of_step(status, name), "reason", NULL);
-    bool is_right = may_stop(checker, flow, reason);
+    bool is_right = may_stop(checker, flow, reason) || str_eq(reason, STR("ResultLost"));
     if (str_eq(reason, STR("DependencyFailed")))
         is_right = has_failed_dependency(flow, status, step);
     else if (str_eq(reason, STR("ConditionFalse")))
@@ -884,6 +906,12 @@ static void judge_step_status(const struct sim_flow_checker *checker, const stru
                   STR_ARG(before), STR_ARG(phase));
     if (str_eq(phase, STR("Skipped")) && !str_eq(before, phase))
         judge_skipped(checker, flow, after, index);
+    if (str_eq(kube_text_at(now, "reason", NULL), STR("ResultLost")) && !str_eq(before, phase) &&
+        ((last && !last->is_removed) || !is_followed(flow, index, false)))
+        VIOLATION(checker, "failed", after,
+                  "the step %" PRIstr " is said to have ended as another one has begun, and that "
+                  "is not so",
+                  STR_ARG(name));
     if (!step_is(step_at(flow, index), STR("Job")))
         return;
     if (str_eq(phase, STR("Failed")) && !str_eq(before, phase))

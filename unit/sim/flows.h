@@ -7,7 +7,8 @@
  *   job once         a step has one Job at a time; a try that has ended is not made again, nor is a step run
  *                    again that has succeeded, unless somebody deleted the Job before the status told of it;
  *                    tries are numbered one after the other
- *   order            a step's Job is made when its dependencies are settled, one of finally when all steps are
+ *   order            a step's Job is made when its dependencies are settled, one of finally when all steps are,
+ *                    and none while there is a Job of a step that depends on it
  *   condition        … and when its condition holds
  *   performer        a step has one Performer at a time, made when its Job would be, and gone with the flow's end
  *   value            what is made has no placeholder left in it
@@ -55,6 +56,7 @@ struct sim_try {
 struct sim_flow_step {
     struct sim_try tries[SIM_TRIES_MAX];
     unsigned count;
+    bool has_begun; /* a Job or a Performer of it was made */
     bool was_ready; /* a Performer of it was */
 };
 
