@@ -40,10 +40,10 @@ static const struct reason reasons[FLOW_REASON_COUNT] = {
     [FLOW_REASON_JOB_FAILED] = {"JobFailed", "The Job of the step has failed."},
     [FLOW_REASON_JOB_LOST] = {"JobLost", "The Job was deleted before it had ended."},
     [FLOW_REASON_RESULT_LOST] = {"ResultLost",
-                                 "The Job or Performer was deleted before the status told of its "
-                                 "end, and a step that depends on it has begun. It is not made "
-                                 "again: the step counts as failed if it has continueOnFailure, "
-                                 "as skipped if its condition cannot be asked any more, else as "
+                                 "The step has ended, because one that depends on it has begun, "
+                                 "but the status had not told how, and its Job or Performer is "
+                                 "gone. It counts as failed if it has continueOnFailure, as "
+                                 "skipped if its condition cannot be asked any more, else as "
                                  "succeeded, without outputs."},
     [FLOW_REASON_JOB_REFUSED] = {"JobRefused",
                                  "The API server refuses the Job as invalid. The step is "

@@ -176,13 +176,15 @@ static void play(struct fixture *f, const struct line *line)
 #define M                                                                                    \
     "{\"name\":\"m\",\"type\":\"Performer\",\"template\":{\"spec\":{\"avsAddress\":\"0x1\"," \
     "\"image\":\"i:1\"}}}"
-#define SERVED        ALLOW "\"steps\":[" M "," S("a", "\"dependencies\":[\"m\"],") "]"
-#define RETRIED       "\"steps\":[" S("a", "\"retryPolicy\":{\"limit\":1},") "]"
-#define STARTED       "\"phase\":\"Running\",\"startTime\":\"2026-01-02T03:04:05Z\""
-#define TOLD(s)       STARTED ",\"steps\":[" s "]"
-#define IS(n, p)      "{\"name\":\"" n "\",\"phase\":\"" p "\"}"
-#define FAILED(n)     "{\"name\":\"" n "\",\"phase\":\"Failed\",\"reason\":\"JobFailed\"}"
-#define LOST(n)       "{\"name\":\"" n "\",\"phase\":\"Failed\",\"reason\":\"ResultLost\"}"
+#define SERVED    ALLOW "\"steps\":[" M "," S("a", "\"dependencies\":[\"m\"],") "]"
+#define RETRIED   "\"steps\":[" S("a", "\"retryPolicy\":{\"limit\":1},") "]"
+#define STARTED   "\"phase\":\"Running\",\"startTime\":\"2026-01-02T03:04:05Z\""
+#define TOLD(s)   STARTED ",\"steps\":[" s "]"
+#define IS(n, p)  "{\"name\":\"" n "\",\"phase\":\"" p "\"}"
+#define FAILED(n) "{\"name\":\"" n "\",\"phase\":\"Failed\",\"reason\":\"JobFailed\"}"
+#define LOST(n)   "{\"name\":\"" n "\",\"phase\":\"Failed\",\"reason\":\"ResultLost\"}"
+#define LOST_AGAIN(n) \
+    "{\"name\":\"" n "\",\"phase\":\"Failed\",\"reason\":\"ResultLost\",\"retryCount\":1}"
 #define SKIPPED(n, r) "{\"name\":\"" n "\",\"phase\":\"Skipped\",\"reason\":\"" r "\"}"
 #define ENDED(p, s, good, bad, done)                                                      \
     "\"phase\":\"" p "\",\"startTime\":\"2026-01-02T03:04:05Z\",\"completionTime\":"      \
@@ -291,6 +293,16 @@ static const struct history histories[] = {
       {CONTROLLER, "job", "f/b/0", NULL},
       {OTHERS, "delete job", "f/a/0", NULL},
       {CONTROLLER, "status", "f", TOLD(LOST("a"))}}},
+    {NULL,
+     "a step whose last try could not be made has ended when one that depends on it has begun",
+     {{OTHERS, "make", "f",
+       ALLOW "\"steps\":[" S("a", "\"continueOnFailure\":true,\"inputs\":{},\"retryPolicy\":{"
+                                  "\"limit\":1},") "," S("b", "\"dependencies\":[\"a\"],") "]"},
+      {CONTROLLER, "status", "f", STARTED},
+      {CONTROLLER, "job", "f/a/0", NULL},
+      {OTHERS, "end", "f/a/0", "Failed"},
+      {CONTROLLER, "job", "f/b/0", NULL},
+      {CONTROLLER, "status", "f", TOLD(LOST_AGAIN("a"))}}},
     {"failed",
      "a step of which nothing is left has ended for nothing",
      {{OTHERS, "make", "f", TWO},

@@ -892,6 +892,21 @@ static void judge_failed(const struct sim_flow_checker *checker, const struct si
                   "the step %" PRIstr " is given up, and could be tried again", STR_ARG(name));
 }
 
+/* Of its last try nothing is there. */
+static void judge_lost(const struct sim_flow_checker *checker, const struct sim_flow *flow,
+                       const struct sim_object *after, size_t index)
+{
+    struct str name = kube_text_at(step_at(flow, index), "name", NULL);
+    const struct json *told = status_of_step(kube_at(after->tree, "status", NULL), name);
+    struct sim_flow_step *step = (struct sim_flow_step *)(uintptr_t)&flow->steps[index];
+    const struct sim_try *last = find_try(step, kube_int_at(told, 0, "retryCount", NULL));
+    if ((last && !last->is_removed) || !is_followed(flow, index, false))
+        VIOLATION(checker, "failed", after,
+                  "the step %" PRIstr " is said to have ended as another one has begun, and that "
+                  "is not so",
+                  STR_ARG(name));
+}
+
 static void judge_step_status(const struct sim_flow_checker *checker, const struct sim_flow *flow,
                               const struct sim_object *after, size_t index)
 {
@@ -906,12 +921,8 @@ static void judge_step_status(const struct sim_flow_checker *checker, const stru
                   STR_ARG(before), STR_ARG(phase));
     if (str_eq(phase, STR("Skipped")) && !str_eq(before, phase))
         judge_skipped(checker, flow, after, index);
-    if (str_eq(kube_text_at(now, "reason", NULL), STR("ResultLost")) && !str_eq(before, phase) &&
-        ((last && !last->is_removed) || !is_followed(flow, index, false)))
-        VIOLATION(checker, "failed", after,
-                  "the step %" PRIstr " is said to have ended as another one has begun, and that "
-                  "is not so",
-                  STR_ARG(name));
+    if (str_eq(kube_text_at(now, "reason", NULL), STR("ResultLost")) && !str_eq(before, phase))
+        judge_lost(checker, flow, after, index);
     if (!step_is(step_at(flow, index), STR("Job")))
         return;
     if (str_eq(phase, STR("Failed")) && !str_eq(before, phase))
