@@ -590,6 +590,7 @@ struct flow_book *flow_book_load(const struct flow_scene *scene, struct err *err
         return NULL;
     }
     *book = (struct flow_book){.mem = mem, .start_ns = scene->flow->start_ns, .may_hold = true};
+    book->held_ns = scene->now.now_ns;
     book->written_phase = scene->flow->phase;
     book->version = scene->flow->stored.version;
     book->digest = digest_of(scene->flow);

@@ -183,6 +183,7 @@ struct flow_book {
     const struct flow_metrics *metrics;
     struct flow_scene *scene; /* while a plan is made */
     bool may_hold;            /* Jobs may have been suspended with the flow */
+    int64_t held_ns;          /* when they were to be, or the run was loaded */
     bool is_finally_planned;  /* the write under way tells how all of `steps` have ended */
     bool is_finally_told;     /* the stored status does */
     enum flow_reason abort;   /* why it ends before its time */

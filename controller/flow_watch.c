@@ -5,6 +5,8 @@
 #define MESSAGE_WAIT_NS (30 * CLOCK_NS_PER_SEC)
 /* When a cache that is behind the server is looked at again, if nothing comes before. */
 #define LATE_CACHE_NS   (10 * CLOCK_NS_PER_SEC)
+/* How long another process that leads, too, may still suspend Jobs with a flow that has gone on meanwhile. */
+#define OTHER_LEADER_NS (60 * CLOCK_NS_PER_SEC)
 
 /* ---- Children ---- */
 
@@ -304,6 +306,8 @@ static void look_at_running(struct flow_scene *scene, uint32_t i, const struct f
 {
     struct run_step *step = &scene->book->run.steps[i];
     step->is_seen = step->is_seen || job;
+    if (job && job->is_suspended && scene->now.now_ns - scene->book->held_ns < OTHER_LEADER_NS)
+        scene->book->may_hold = true;
     if (!job) {
         job_missing(scene, i);
     } else if (job->state == FLOW_JOB_COMPLETE) {
@@ -553,6 +557,8 @@ void flow_hold_steps(struct flow_scene *scene)
     bool is_held = scene->flow->is_suspended && scene->flow->is_killing, has_changed = false;
     if (!is_held && !book->may_hold)
         return;
+    if (is_held)
+        book->held_ns = scene->now.now_ns;
     for (uint32_t i = flow_run_first(run, RUN_RUNNING); i != RUN_NONE; i = run->steps[i].next) {
         const struct flow_job *job = flow_job_of(scene, i);
         if (flow_plan_is_full(scene)) {

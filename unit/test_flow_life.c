@@ -667,6 +667,35 @@ static void kill_suspends_running_jobs_too_and_resuming_lets_them_go_on(void **s
     assert_string_equal(phase(w, "k"), "Running");
 }
 
+static void suspend_job(struct flow_world *w, const char *flow, const char *step)
+{
+    flow_world_merge(w, &kube_jobs, flow_world_job(w, flow, step), "{'spec':{'suspend':true}}");
+    flow_world_settle(w);
+}
+
+/* It leads for a moment, too, and does not know yet that the flow goes on. What people suspend stays so. */
+static void what_another_process_suspends_with_a_flow_that_goes_on_is_resumed(void **state)
+{
+    struct flow_world *w = *state;
+    FLOW(w, "k", "'executionPolicy':{'suspendMode':'Kill'},'steps':[{'name':'a'}]");
+    flow_world_pass(w, 120);
+    suspend_job(w, "k", "a");
+    assert_true(is_job_suspended(w, "k", "a"));
+    SUSPEND(w, "k", "true");
+    SUSPEND(w, "k", "false");
+    assert_false(is_job_suspended(w, "k", "a"));
+    flow_world_pass(w, 20);
+    suspend_job(w, "k", "a");
+    assert_false(is_job_suspended(w, "k", "a"));
+    flow_world_restart(w);
+    flow_world_pass(w, 20);
+    suspend_job(w, "k", "a");
+    assert_false(is_job_suspended(w, "k", "a"));
+    flow_world_pass(w, 60);
+    suspend_job(w, "k", "a");
+    assert_true(is_job_suspended(w, "k", "a"));
+}
+
 /* A conflict, say, ends the plan. */
 static void what_could_not_be_resumed_at_once_is_resumed_later(void **state)
 {
@@ -1139,6 +1168,7 @@ int main(void)
         WORLD(a_manual_step_may_have_a_time_limit),
         WORLD(a_suspended_flow_lets_what_runs_end_and_starts_nothing),
         WORLD(kill_suspends_running_jobs_too_and_resuming_lets_them_go_on),
+        WORLD(what_another_process_suspends_with_a_flow_that_goes_on_is_resumed),
         WORLD(what_could_not_be_resumed_at_once_is_resumed_later),
         WORLD(a_flow_that_is_created_suspended_has_not_started),
         WORLD(at_its_deadline_a_flow_is_stopped_and_finally_runs),
