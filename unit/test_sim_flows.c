@@ -185,6 +185,8 @@ static void play(struct fixture *f, const struct line *line)
 #define LOST(n)   "{\"name\":\"" n "\",\"phase\":\"Failed\",\"reason\":\"ResultLost\"}"
 #define LOST_AGAIN(n) \
     "{\"name\":\"" n "\",\"phase\":\"Failed\",\"reason\":\"ResultLost\",\"retryCount\":1}"
+#define NO_VALUE(n) \
+    "{\"name\":\"" n "\",\"phase\":\"Failed\",\"reason\":\"ValueInvalid\",\"retryCount\":1}"
 #define SKIPPED(n, r) "{\"name\":\"" n "\",\"phase\":\"Skipped\",\"reason\":\"" r "\"}"
 #define ENDED(p, s, good, bad, done)                                                      \
     "\"phase\":\"" p "\",\"startTime\":\"2026-01-02T03:04:05Z\",\"completionTime\":"      \
@@ -530,6 +532,44 @@ static const struct history histories[] = {
       {OTHERS, "end", "f/a/0", "Failed"},
       {OTHERS, "end", "f/b/0", "Failed"},
       {CONTROLLER, "status", "f", TOLD(FAILED("a") "," FAILED("b"))}}},
+    {NULL,
+     "a step is given up because a try whose value was not there has taken the last retry",
+     {{OTHERS, "make", "f",
+       "\"executionPolicy\":{\"concurrencyPolicy\":\"Allow\",\"backoffLimit\":1},\"steps\":[" S(
+           "a",
+           "\"continueOnFailure\":true,\"retryPolicy\":{\"limit\":1},") "," S("b",
+                                                                              "\"retryPolicy\":{"
+                                                                              "\"limit\":1},") "]"},
+      {CONTROLLER, "status", "f", STARTED},
+      {CONTROLLER, "job", "f/a/0", NULL},
+      {OTHERS, "end", "f/a/0", "Failed"},
+      {CONTROLLER, "status", "f", TOLD(NO_VALUE("a"))},
+      {CONTROLLER, "job", "f/b/0", NULL},
+      {OTHERS, "end", "f/b/0", "Failed"},
+      {CONTROLLER, "status", "f", TOLD(NO_VALUE("a") "," FAILED("b"))}}},
+    {NULL,
+     "a step has failed whose next try was gone before anybody knew of it",
+     {{OTHERS, "make", "f", "\"executionPolicy\":{\"activeDeadlineSeconds\":9}," RETRIED},
+      {CONTROLLER, "status", "f", STARTED},
+      {CONTROLLER, "job", "f/a/0", NULL},
+      {OTHERS, "end", "f/a/0", "Failed"},
+      {CONTROLLER, "job", "f/a/1", NULL},
+      {OTHERS, "delete job", "f/a/1", NULL},
+      {CONTROLLER, "status", "f", TOLD(FAILED("a"))}}},
+    {NULL,
+     "tries that are gone before anybody knew of them are made again from the first",
+     {{OTHERS, "make", "f", RETRIED},
+      {CONTROLLER, "status", "f", STARTED},
+      {CONTROLLER, "job", "f/a/0", NULL},
+      {OTHERS, "end", "f/a/0", "Failed"},
+      {OTHERS, "wait", "f", NULL},
+      {CONTROLLER, "job", "f/a/1", NULL},
+      {OTHERS, "delete job", "f/a/0", NULL},
+      {OTHERS, "delete job", "f/a/1", NULL},
+      {OTHERS, "wait", "f", NULL},
+      {CONTROLLER, "job", "f/a/0", NULL},
+      {OTHERS, "end", "f/a/0", "Complete"},
+      {CONTROLLER, "status", "f", TOLD(IS("a", "Succeeded"))}}},
     {"value",
      "a placeholder is left",
      {{OTHERS, "make", "f", ONE},

@@ -16,8 +16,8 @@ enum {
     UNKNOWN_S = 30,
     /* Three queues take turns, and a new leader begins anew. */
     OVERTAKEN_MAX = 12,
-    /* Flows that are let go at the same time may write so in any order. */
-    TOGETHER_S = 5,
+    /* Flows that are let go at the same time may write so in any order: a write that is lost is repeated 10 s later. */
+    TOGETHER_S = 30,
     BACKOFF_DEFAULT = 6,
 };
 
@@ -303,11 +303,12 @@ void sim_flows_note(struct sim_flow_checker *checker, const struct sim_event *ev
 
 /* ---- The truth about a step ---- */
 
+/* The one that was made last: when nothing is left that tells of several tries, the first is made again. */
 static const struct sim_try *last_try(const struct sim_flow_step *step)
 {
     const struct sim_try *last = NULL;
     for (unsigned i = 0; i < step->count; i++) {
-        if (!last || step->tries[i].attempt > last->attempt)
+        if (!last || step->tries[i].made_ns >= last->made_ns)
             last = &step->tries[i];
     }
     return last;
@@ -857,16 +858,29 @@ static bool may_have_stopped(const struct sim_flow_checker *checker, const struc
            may_stop(checker, flow, STR("Replaced"));
 }
 
-/* They take of the flow's backoffLimit what is not counted here. */
-static bool have_performers_retried(const struct sim_flow *flow, const struct json *status)
+/* Of Performers, and of tries whose values were not there: they take of the flow's backoffLimit what is not counted
+ * here. */
+static bool are_retries_uncounted(const struct sim_flow *flow, const struct json *status)
 {
     for (size_t i = 0; i < step_count(flow); i++) {
         struct str name = kube_text_at(step_at(flow, i), "name", NULL);
-        if (step_is(step_at(flow, i), STR("Performer")) &&
-            kube_int_at(status_of_step(status, name), 0, "retryCount", NULL) > 0)
+        const struct json *told = status_of_step(status, name);
+        bool is_waiting = step_is(step_at(flow, i), STR("Job")) &&
+                          !is_step_end(kube_text_at(told, "phase", NULL));
+        if (!is_waiting && kube_int_at(told, 0, "retryCount", NULL) > retries_of(&flow->steps[i]))
             return true;
     }
     return false;
+}
+
+/* A try that is gone before anybody knew of it leaves the one before. */
+static bool has_failed(const struct sim_flow_step *step)
+{
+    const struct sim_try *last = last_try(step), *before;
+    if (!last || last->state == SIM_TRY_FAILED || !last->is_removed)
+        return last && last->state == SIM_TRY_FAILED;
+    before = find_try((struct sim_flow_step *)(uintptr_t)step, last->attempt - 1);
+    return before && before->state == SIM_TRY_FAILED;
 }
 
 static void judge_failed(const struct sim_flow_checker *checker, const struct sim_flow *flow,
@@ -880,14 +894,14 @@ static void judge_failed(const struct sim_flow_checker *checker, const struct si
     bool is_failure = str_eq(reason, STR("JobFailed")) || str_eq(reason, STR("Timeout"));
     if (!is_lost && !is_failure)
         return;
-    if (!last || (is_failure && last->state != SIM_TRY_FAILED) || (is_lost && !last->is_removed))
+    if (!last || (is_failure && !has_failed(&flow->steps[index])) || (is_lost && !last->is_removed))
         VIOLATION(checker, "failed", after,
                   "the step %" PRIstr " is said to have failed for the reason \"%" PRIstr
                   "\", and no Job of it has",
                   STR_ARG(name), STR_ARG(reason));
     bool is_free = is_finally(flow, index) || !may_have_stopped(checker, flow, status, index);
     if (is_free && !last->is_final && !may_ignore_any(flow) &&
-        !have_performers_retried(flow, status) && !are_retries_used_up(flow, index, true))
+        !are_retries_uncounted(flow, status) && !are_retries_used_up(flow, index, true))
         VIOLATION(checker, "failed", after,
                   "the step %" PRIstr " is given up, and could be tried again", STR_ARG(name));
 }
