@@ -21,6 +21,9 @@ setup_file() {
 	make_node "$NS-t4" '{"nvidia.com/gpu.product": "Tesla-T4", "nvidia.com/gpu.memory": "15360"}' \
 		'{"nvidia.com/gpu": "4"}'
 	make_node "$NS-plain" '{}' '{}'
+	for class in low:1 middle:100 upper:200 high:1000; do
+		kubectl create priorityclass "$NS-${class%:*}" --value "${class#*:}"
+	done
 }
 
 teardown_file() {
@@ -28,6 +31,7 @@ teardown_file() {
 	extender down
 	kubectl delete node -l "$pool=$NS"
 	kubectl delete runtimeclass kata-qemu-tdx --ignore-not-found
+	kubectl delete priorityclass "$NS"-{low,middle,upper,high}
 	end_file
 }
 
@@ -234,6 +238,40 @@ counted() {
 	run health "/explain/$NS/greedy"
 	assert_ok
 	assert_equal "$message" "$(jq -r .advice.text <<<"$output")"
+}
+
+# ---- Preemption ----
+
+# With the priority of a class; on node a1 alone.
+on_a1() {
+	echo ".spec.priorityClassName = \"$NS-$1\" | .spec.nodeSelector[\"kubernetes.io/hostname\"] = \"$NS-a1\""
+}
+
+place_on_a1() {
+	create_pod "$1" "$(milli "$2")" "$(on_a1 "$3")"
+	eventually 60 is_placed "$1"
+}
+
+# The names of the pods that are there and do not leave.
+pods_that_stay() {
+	kubectl get pods -o json | jq -r '[.items[] | select(.metadata.deletionTimestamp | not) | .metadata.name] | join(" ")'
+}
+
+@test "the victims are those whose end frees the devices" {
+	place_on_a1 low-1 500 low
+	place_on_a1 upper 500 upper
+	assert_equal "$(placed low-1)" "$(placed upper)"
+	place_on_a1 low-2 500 low
+	place_on_a1 middle 500 middle
+	assert_equal "$(placed low-2)" "$(placed middle)"
+	# By the sums kube-scheduler would end both of priority low, and free two halves.
+	device=$(placed low-2)
+	create_pod whole "$(milli 1000)" "$(on_a1 high)"
+	eventually 90 is_placed whole
+	assert_equal "$device" "$(placed whole)"
+	assert_equal "low-1 upper whole" "$(pods_that_stay)"
+	health /metrics | grep -q '^callboard_extender_preemption_nodes_total{result="changed"} [1-9]'
+	assert_promises_kept
 }
 
 # ---- Ends and beginnings ----

@@ -43,7 +43,8 @@ static void look_around(struct survey *survey, const struct pod *pod,
     for (size_t i = 0; i < snapshot->count; i++) {
         const struct snapshot_node *at = snapshot->nodes[i];
         struct node own;
-        const struct node *node = snapshot_node_for(snapshot, at, pod->meta.uid, &own);
+        const struct node *node =
+            snapshot_node_for(snapshot, at, pod->meta.uid, pod->priority, &own);
         enum verdict verdict = filter_judge_all(pod, node, snapshot_heartbeat_age_ns(at, now_ns));
         if (survey->counts[verdict] < EXAMPLES)
             survey->examples[verdict][survey->counts[verdict]] = at->node.facts->name;

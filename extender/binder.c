@@ -302,9 +302,11 @@ static const char *choose(struct binder *binder, const struct cached_pod *pod, s
                           struct pod_load *load)
 {
     const struct node *node = census_node(binder->config.census, name);
+    struct node own;
     int64_t milli = load->amounts.of[RESOURCE_INDEX_MILLI];
     if (!node)
         return "the node is not known to the extender";
+    node = census_node_for(binder->config.census, node, pod->stored.uid, pod->priority, &own);
     load->devices = 0; /* whatever its annotation says before it is bound */
     if (milli == 0)
         return NULL;

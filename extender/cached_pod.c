@@ -3,7 +3,7 @@
 
 #include "types/names.h"
 
-enum { PRODUCTS_MAX = 1024 };
+enum { PRODUCTS_MAX = 1024, LABELS_MAX = 4096 };
 
 static bool has_more(const struct pod *pod, uint64_t devices)
 {
@@ -52,6 +52,22 @@ static struct str write_products(struct buf *text, const struct pod *pod)
     return buf_failed(text) || text->len == 0 ? (struct str){NULL, 0} : buf_str(text);
 }
 
+/* What is too long is left out: then no budget seems to guard the pod, and the apiserver knows better. */
+static struct str write_labels(struct buf *to, const struct pod *pod)
+{
+    if (pod->node.len > 0)
+        label_hashes_put(to, pod->meta.labels);
+    return buf_failed(to) || to->len == 0 ? (struct str){NULL, 0} : buf_str(to);
+}
+
+static uint32_t started_of(const struct json *object)
+{
+    int64_t wall_ns;
+    if (!clock_parse(kube_text_at(object, "status", "startTime", NULL), &wall_ns) || wall_ns < 0)
+        return 0;
+    return (uint32_t)(wall_ns / CLOCK_NS_PER_SEC);
+}
+
 static void keep_extra(struct cached_pod *to, const struct pod_load *load, struct str class,
                        struct str products, size_t load_size)
 {
@@ -63,7 +79,7 @@ static void keep_extra(struct cached_pod *to, const struct pod_load *load, struc
 }
 
 static struct stored *keep(const struct mem *mem, const struct pod *pod, struct str class,
-                           struct str products)
+                           struct str products, struct str labels)
 {
     struct pod_load load;
     uint64_t devices = 0;
@@ -72,17 +88,20 @@ static struct stored *keep(const struct mem *mem, const struct pod *pod, struct 
     bool has_extra = class.len > 0 || products.len > 0 || has_more(pod, devices);
     size_t load_size = pod->mig.count > 0 ? sizeof(load) : offsetof(struct pod_load, mig);
     size_t extra_size = has_extra ? offsetof(struct cached_extra, load) + load_size : 0;
-    /* Of the owner nothing is used. */
+    /* Of the real owner nothing is used. */
     struct kube_meta meta = pod->meta;
-    meta.owner_uid = meta.owner_name = (struct str){NULL, 0};
+    meta.owner_uid = pod->node;
+    meta.owner_name = (struct str){NULL, 0};
     struct stored *stored = store_new_object(mem, &meta, sizeof(struct cached_pod) + extra_size,
-                                             pod->node.len + class.len + products.len);
+                                             class.len + products.len + labels.len);
     if (!stored)
         return NULL;
     struct cached_pod *to = (struct cached_pod *)stored;
-    to->node = store_keep_text(stored, pod->node);
+    to->node = stored->owner_uid;
     if (has_extra)
         keep_extra(to, &load, class, products, load_size);
+    to->labels = store_keep_text(stored, labels);
+    to->priority = pod->priority;
     to->cpu_milli = pod->amounts.of[RESOURCE_INDEX_CPU];
     to->memory = pod->amounts.of[RESOURCE_INDEX_MEMORY];
     to->is_ours = pod->is_ours;
@@ -98,15 +117,20 @@ static struct stored *project(const struct mem *mem, const struct json *object,
     (void)meta;
     struct pod pod;
     pod_read(&pod, object, NULL);
-    struct buf products;
+    struct buf products, labels;
     struct str class = kube_text_at(object, "spec", "runtimeClassName", NULL);
     bool is_waiting = pod.node.len == 0 && pod.is_ours && is_unschedulable(object);
     buf_init(&products, mem, PRODUCTS_MAX);
-    struct stored *stored = keep(mem, &pod, class, write_products(&products, &pod));
+    buf_init(&labels, mem, LABELS_MAX);
+    struct stored *stored =
+        keep(mem, &pod, class, write_products(&products, &pod), write_labels(&labels, &pod));
+    buf_done(&labels);
     buf_done(&products);
     if (stored) {
-        ((struct cached_pod *)stored)->is_waiting = is_waiting;
-        ((struct cached_pod *)stored)->asks_us = asks_us(&pod, object);
+        struct cached_pod *to = (struct cached_pod *)stored;
+        to->is_waiting = is_waiting;
+        to->asks_us = asks_us(&pod, object);
+        to->started_s = started_of(object);
     }
     return stored;
 }

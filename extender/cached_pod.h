@@ -1,11 +1,12 @@
 /*
- * What the cache keeps of a pod: little, because there may be 100,000. About 300 bytes with its names; those
+ * What the cache keeps of a pod: little, because there may be 100,000. About 350 bytes with its names; those
  * that ask for more than CPU and memory have some hundred more.
  */
 #ifndef EXTENDER_CACHED_POD_H
 #define EXTENDER_CACHED_POD_H
 
 #include "control/store.h"
+#include "extender/labels.h"
 #include "extender/pod.h"
 
 /* What most pods do not have. */
@@ -16,10 +17,13 @@ struct cached_extra {
 };
 
 struct cached_pod {
-    struct stored stored;
-    struct str node; /* it is bound to, or absent */
+    struct stored stored; /* owned by its node, so that store_first_owned() finds the pods of one */
+    struct str node;      /* it is bound to, or absent */
+    struct str labels; /* as label_hashes_put() writes them; absent while it is bound to no node */
     int64_t cpu_milli;
     int64_t memory;
+    int32_t priority;
+    uint32_t started_s; /* since 1970; 0: not yet */
     bool is_ours;
     bool asks_us;    /* its scheduler asks the extender */
     bool is_waiting; /* of ours, bound to no node, and kube-scheduler has found none for it */

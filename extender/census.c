@@ -30,6 +30,8 @@ struct census {
     size_t node_count; /* with facts */
     struct reservation *reservations;
     size_t reservation_count;
+    struct hold *holds;
+    size_t hold_count;
     struct node_index *index;    /* of the last publication */
     struct retired_list retired; /* when nothing is published yet */
     uint64_t epoch;              /* of the next publication */
@@ -341,6 +343,7 @@ static void settle(struct census *census, struct str uid)
         else
             at = &(*at)->next;
     }
+    census_unhold(census, uid);
 }
 
 static void recount(struct census *census, const struct cached_pod *old,
@@ -373,9 +376,9 @@ void census_pod_changed(struct census *census, const struct stored *before,
 
 /* ---- Reservations ---- */
 
-static struct str keep(struct reservation *r, size_t *used, struct str text)
+static struct str keep(void *owner, size_t *used, struct str text)
 {
-    char *to = (char *)r + *used;
+    char *to = (char *)owner + *used;
     memcpy(to, text.ptr ? text.ptr : "", text.len);
     *used += text.len;
     return (struct str){to, text.len};
@@ -442,7 +445,104 @@ size_t census_reservations(const struct census *census)
     return census->reservation_count;
 }
 
+/* ---- Holds ---- */
+
+static struct hold **hold_place(struct census *census, struct str uid)
+{
+    struct hold **at = &census->holds;
+    while (*at && !str_eq((*at)->uid, uid))
+        at = &(*at)->next;
+    return at;
+}
+
+static void drop_hold(struct census *census, struct hold **at)
+{
+    struct hold *hold = *at;
+    *at = hold->next;
+    census->hold_count--;
+    census->is_changed = true;
+    change_node(census, hold->node, &hold->load, node_load_remove);
+    mem_free(census->config.mem, hold, hold->size);
+}
+
+struct hold *census_hold(struct census *census, struct str uid, int32_t priority, struct str node,
+                         const struct pod_load *load, int64_t until_ns)
+{
+    struct slot *slot = find_slot(census, node);
+    census_unhold(census, uid);
+    if (!slot || census->hold_count == CENSUS_HOLDS_MAX || !own_node(census, slot))
+        return NULL;
+    size_t size = sizeof(struct hold) + uid.len + node.len, used = sizeof(struct hold);
+    struct hold *hold = mem_alloc(census->config.mem, size);
+    if (!hold)
+        return NULL;
+    *hold = (struct hold){.next = census->holds,
+                          .size = size,
+                          .priority = priority,
+                          .load = *load,
+                          .until_ns = until_ns};
+    hold->uid = keep(hold, &used, uid);
+    hold->node = keep(hold, &used, node);
+    census->holds = hold;
+    census->hold_count++;
+    change_node(census, node, load, node_load_add);
+    return hold;
+}
+
+const struct hold *census_find_hold(const struct census *census, struct str uid)
+{
+    const struct hold *hold = census->holds;
+    while (hold && !str_eq(hold->uid, uid))
+        hold = hold->next;
+    return hold;
+}
+
+void census_unhold(struct census *census, struct str uid)
+{
+    struct hold **at = hold_place(census, uid);
+    if (*at)
+        drop_hold(census, at);
+}
+
+size_t census_expire_holds(struct census *census)
+{
+    int64_t now_ns = clock_now_ns(census->config.clock);
+    size_t count = 0;
+    for (struct hold **at = &census->holds; *at;) {
+        if ((*at)->until_ns > now_ns) {
+            at = &(*at)->next;
+            continue;
+        }
+        drop_hold(census, at);
+        count++;
+    }
+    return count;
+}
+
+size_t census_holds(const struct census *census)
+{
+    return census->hold_count;
+}
+
 /* ---- Reading ---- */
+
+const struct snapshot_node *census_snapshot_node(const struct census *census, struct str name)
+{
+    const struct slot *slot = find_slot(census, name);
+    return slot && slot->facts ? slot->node : NULL;
+}
+
+const struct node *census_node_for(const struct census *census, const struct node *node,
+                                   struct str uid, int32_t priority, struct node *to)
+{
+    *to = *node;
+    for (const struct hold *hold = census->holds; hold; hold = hold->next) {
+        bool is_free = priority > hold->priority || str_eq(hold->uid, uid);
+        if (is_free && str_eq(hold->node, node->facts->name))
+            node_load_remove(&to->load, &hold->load);
+    }
+    return to;
+}
 
 const struct node *census_node(const struct census *census, struct str name)
 {
@@ -559,6 +659,8 @@ static struct doubt_list *new_doubts(struct census *census, const struct snapsho
     unsigned count = 0;
     for (const struct reservation *r = census->reservations; r; r = r->next)
         count += count < DOUBTS_MAX && r->check_ns != INT64_MAX && census_node(census, r->node);
+    for (const struct hold *hold = census->holds; hold; hold = hold->next)
+        count += census_node(census, hold->node) != NULL;
     if (count == 0)
         return NULL;
     struct doubt_list *list =
@@ -566,12 +668,21 @@ static struct doubt_list *new_doubts(struct census *census, const struct snapsho
     if (!list)
         return NULL;
     list->count = 0;
+    for (const struct hold *hold = census->holds; hold; hold = hold->next) {
+        if (census_node(census, hold->node))
+            list->doubts[list->count++] =
+                (struct doubt){.uid_hash = hash_text(&snapshot->index->seed, hold->uid),
+                               .node = find_slot(census, hold->node)->node,
+                               .priority = hold->priority,
+                               .load = hold->load};
+    }
     for (const struct reservation *r = census->reservations; r && list->count < count;
          r = r->next) {
         if (r->check_ns != INT64_MAX && census_node(census, r->node))
             list->doubts[list->count++] =
                 (struct doubt){.uid_hash = hash_text(&snapshot->index->seed, r->uid),
                                .node = find_slot(census, r->node)->node,
+                               .priority = INT32_MAX,
                                .load = r->load};
     }
     return list;
@@ -632,6 +743,19 @@ static void add_all(struct census *census, const struct store *pods)
         add_to_audit(census, r->node, &r->load);
 }
 
+/* Devices are held while those who have them still end: that gives out nothing. */
+static void add_holds(struct census *census)
+{
+    for (const struct hold *hold = census->holds; hold; hold = hold->next)
+        add_to_audit(census, hold->node, &hold->load);
+}
+
+static void count_overcommitted(const struct slot *slot, struct census_audit *ret)
+{
+    for (unsigned i = 0; i < NODE_DEVICES_MAX; i++)
+        ret->overcommitted += slot->audit->device_milli[i] > NODE_DEVICE_MILLI;
+}
+
 static void look_at(struct census *census, struct slot *slot, bool repair, struct census_audit *ret)
 {
     static const struct node_load none;
@@ -639,8 +763,6 @@ static void look_at(struct census *census, struct slot *slot, bool repair, struc
     bool is_same = same_load(load, slot->audit);
     ret->drifted += !is_same;
     ret->nodes += slot->facts != NULL;
-    for (unsigned i = 0; i < NODE_DEVICES_MAX; i++)
-        ret->overcommitted += slot->audit->device_milli[i] > NODE_DEVICE_MILLI;
     ret->stray += slot->facts && node_has_stray(&(const struct node){slot->facts, *slot->audit});
     if (!is_same && repair && own_node(census, slot))
         slot->node->node.load = *slot->audit;
@@ -659,6 +781,9 @@ bool census_audit(struct census *census, const struct store *pods, bool repair,
         slot->audit = &loads[i++];
     *ret = (struct census_audit){0};
     add_all(census, pods);
+    EACH_SLOT (given_out, census)
+        count_overcommitted(given_out, ret);
+    add_holds(census);
     EACH_SLOT (counted, census)
         look_at(census, counted, repair, ret);
     mem_free(mem, loads, size);
@@ -721,6 +846,10 @@ void census_free(struct census *census)
     for (struct reservation *r = census->reservations, *next; r; r = next) {
         next = r->next;
         mem_free(mem, r, r->size);
+    }
+    for (struct hold *hold = census->holds, *next; hold; hold = next) {
+        next = hold->next;
+        mem_free(mem, hold, hold->size);
     }
     if (census->index)
         mem_free(mem, census->index, census->index->size);

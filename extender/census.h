@@ -72,10 +72,41 @@ void census_doubt(struct census *census, struct reservation *reservation, int64_
 void census_release(struct census *census, struct reservation *reservation);
 size_t census_reservations(const struct census *census);
 
+/* ---- Holds ---- */
+
+/* Devices that are kept for a pod for which others are ended: for pods of its priority and below they are
+ * taken, for itself and for those above it they are free. A hold ends by itself when its pod is bound, or gone. */
+enum { CENSUS_HOLDS_MAX = 32 };
+
+struct hold {
+    struct hold *next;
+    size_t size;
+    struct str uid, node; /* texts behind the struct */
+    int32_t priority;
+    struct pod_load load;
+    int64_t until_ns; /* monotonic */
+};
+
+/* One for each UID: another takes its place. NULL without memory, with too many, or without the node. */
+struct hold *census_hold(struct census *census, struct str uid, int32_t priority, struct str node,
+                         const struct pod_load *load, int64_t until_ns);
+/* NULL when there is none. */
+const struct hold *census_find_hold(const struct census *census, struct str uid);
+/* Nothing when there is none. */
+void census_unhold(struct census *census, struct str uid);
+/* Ends those whose time is up; returns how many. */
+size_t census_expire_holds(struct census *census);
+size_t census_holds(const struct census *census);
+
 /* ---- Reading, in the writer's thread ---- */
 
 /* NULL when there is no such node. Valid until the next change. */
 const struct node *census_node(const struct census *census, struct str name);
+/* The same with its heartbeat. */
+const struct snapshot_node *census_snapshot_node(const struct census *census, struct str name);
+/* The node as that pod sees it: `to` is filled when that differs from what all see. */
+const struct node *census_node_for(const struct census *census, const struct node *node,
+                                   struct str uid, int32_t priority, struct node *to);
 size_t census_node_count(const struct census *census);
 
 /* Publishes when something has changed. False when it had no memory: it is tried again with the next call. */

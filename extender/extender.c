@@ -3,15 +3,16 @@
 
 #include "control/candidate.h"
 #include "extender/advice.h"
+#include "extender/budgets.h"
 #include "extender/keeper.h"
 
 enum {
-    WATCHES = 3,
+    WATCHES = 4,
     WATCHDOG_S = 5,
     TICK_S = 1,
 };
 
-enum { WATCH_NODES, WATCH_LEASES, WATCH_PODS };
+enum { WATCH_NODES, WATCH_LEASES, WATCH_PODS, WATCH_BUDGETS };
 
 enum extender_state { STANDBY, SETTLING, LISTING, ACTIVE };
 
@@ -29,6 +30,7 @@ struct extender {
     struct candidate candidate;
     struct census *census;
     struct store *pods;
+    struct store *budgets;
     struct keeper *keeper;
     struct binder *binder;
     struct kube_events *events;
@@ -42,6 +44,8 @@ struct extender {
     pthread_mutex_t lock;
     struct bind_request *first, **last;
     size_t waiting;
+    struct preempt_request *asked, **last_asked;
+    size_t asked_count;
 
     struct gauge_family *cached;
     struct gauge *pod_bytes, *reservations, *drifted, *overcommitted, *stray;
@@ -59,6 +63,22 @@ bool extender_bind(struct extender *e, struct bind_request *request)
         *e->last = request;
         e->last = &request->next;
         e->waiting++;
+    }
+    pthread_mutex_unlock(&e->lock);
+    if (has_room)
+        e->config.transport->ops->wake(e->config.transport);
+    return has_room;
+}
+
+bool extender_preempt(struct extender *e, struct preempt_request *request)
+{
+    pthread_mutex_lock(&e->lock);
+    bool has_room = e->asked_count < PREEMPT_WAITING_MAX;
+    if (has_room) {
+        request->next = NULL;
+        *e->last_asked = request;
+        e->last_asked = &request->next;
+        e->asked_count++;
     }
     pthread_mutex_unlock(&e->lock);
     if (has_room)
@@ -91,6 +111,31 @@ static void bind_requests(struct extender *e)
         else
             bind_request_finish(request, "this replica is not active", e->config.answered,
                                 e->config.ctx);
+    }
+}
+
+static struct preempt_request *take_questions(struct extender *e)
+{
+    pthread_mutex_lock(&e->lock);
+    struct preempt_request *first = e->asked;
+    e->asked = NULL;
+    e->last_asked = &e->asked;
+    e->asked_count = 0;
+    pthread_mutex_unlock(&e->lock);
+    return first;
+}
+
+static void answer_questions(struct extender *e, bool may_answer, const char *error)
+{
+    const struct preempt_view view = {.census = e->census,
+                                      .pods = e->pods,
+                                      .budgets = e->budgets,
+                                      .catalog = e->catalog,
+                                      .clock = e->config.clock};
+    for (struct preempt_request *request = take_questions(e), *next; request; request = next) {
+        next = request->next;
+        preempt_request_finish(request, may_answer ? &view : NULL, error);
+        e->config.preempted(e->config.ctx, request);
     }
 }
 
@@ -184,6 +229,8 @@ static void fire_watchdog(void *ctx, int64_t now_ns)
     gauge_set(gauge_of(e->cached, METRICS_VALUES(STR("Node"))),
               (double)census_node_count(e->census));
     gauge_set(gauge_of(e->cached, METRICS_VALUES(STR("Pod"))), (double)store_count(e->pods));
+    gauge_set(gauge_of(e->cached, METRICS_VALUES(STR("PodDisruptionBudget"))),
+              (double)store_count(e->budgets));
     gauge_set(e->pod_bytes, (double)store_bytes(e->pods));
     if (e->has_synced)
         candidate_stand(&e->candidate);
@@ -317,6 +364,11 @@ static int make_state(struct extender *e, struct err *err)
                         err);
     if (!e->pods)
         return -1;
+    e->budgets = store_new(
+        &(const struct store_config){.type = &cached_budgets, .mem = c->mem, .random = c->random},
+        err);
+    if (!e->budgets)
+        return -1;
     e->binder = binder_new(&(const struct binder_config){.client = e->client,
                                                          .census = e->census,
                                                          .packer = c->packer,
@@ -371,7 +423,9 @@ static int begin_watches(struct extender *e, struct err *err)
     if (begin_watch(e, WATCH_NODES, &kube_nodes, census_node_sink(e->census), err) < 0 ||
         begin_watch(e, WATCH_LEASES, &kube_leases, census_lease_sink(e->census), err) < 0)
         return -1;
-    return begin_watch(e, WATCH_PODS, &kube_pods, store_sink(e->pods), err);
+    if (begin_watch(e, WATCH_PODS, &kube_pods, store_sink(e->pods), err) < 0)
+        return -1;
+    return begin_watch(e, WATCH_BUDGETS, &kube_disruption_budgets, store_sink(e->budgets), err);
 }
 
 static int make_candidate(struct extender *e, struct err *err)
@@ -446,6 +500,7 @@ struct extender *extender_new(const struct extender_config *config, struct err *
     }
     *e = (struct extender){.config = *config, .catalog = catalog_ref(config->catalog)};
     e->last = &e->first;
+    e->last_asked = &e->asked;
     e->binder_ns = INT64_MAX;
     pthread_mutex_init(&e->lock, NULL);
     set_defaults(&e->config);
@@ -468,6 +523,7 @@ void extender_free(struct extender *e)
         bind_request_finish(request, "the extender is shutting down", e->config.answered,
                             e->config.ctx);
     }
+    answer_questions(e, false, "the extender is shutting down");
     binder_free(e->binder);
     keeper_free(e->keeper);
     candidate_done(&e->candidate);
@@ -475,6 +531,7 @@ void extender_free(struct extender *e)
         kube_reflector_free(e->watches[i].reflector);
     advice_free(e->advice);
     kube_events_free(e->events);
+    store_free(e->budgets);
     store_free(e->pods);
     census_free(e->census);
     kube_client_free(e->client);
@@ -528,6 +585,7 @@ void extender_run_once(struct extender *e, int64_t until_ns)
         become_active(e);
     bind_requests(e);
     e->binder_ns = binder_run(e->binder);
+    answer_questions(e, is_active(e), "this replica is not active");
     if (e->has_synced)
         census_publish(e->census);
     if (binder_pending(e->binder) == 0 && !keeper_is_writing(e->keeper))

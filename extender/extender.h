@@ -23,6 +23,7 @@
 
 #include "extender/binder.h"
 #include "extender/packer.h"
+#include "extender/preempt.h"
 
 /* A zero or an absent text stands for the default, where one is named. */
 struct extender_config {
@@ -52,6 +53,7 @@ struct extender_config {
 
     /* The request is done. Takes over a reference. */
     void (*answered)(void *ctx, struct bind_request *request);
+    void (*preempted)(void *ctx, struct preempt_request *request);
     /* Why a pod waits; the text is valid during the call. May be NULL. */
     void (*advised)(void *ctx, const struct kube_meta *pod, struct str text);
     void *ctx;
@@ -71,6 +73,9 @@ void extender_run_once(struct extender *extender, int64_t until_ns);
 
 /* From any thread: hands over a request with one reference. False when too many wait: it stays the caller's. */
 bool extender_bind(struct extender *extender, struct bind_request *request);
+
+/* The same for a question about victims. */
+bool extender_preempt(struct extender *extender, struct preempt_request *request);
 
 void extender_set_catalog(struct extender *extender, struct catalog *catalog);
 

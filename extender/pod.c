@@ -235,6 +235,16 @@ int pod_key_of_class(const struct catalog *catalog, struct str runtime_class)
 
 /* ---- All ---- */
 
+/* Filled by the apiserver's admission; without it 0 (k8s.io/component-helpers corev1.PodPriority). */
+static int32_t read_priority(const struct json *spec)
+{
+    int64_t priority = 0;
+    if (!json_int64(json_get(spec, STR("priority")), &priority) || priority > INT32_MAX ||
+        priority < INT32_MIN)
+        return 0;
+    return (int32_t)priority;
+}
+
 void pod_read(struct pod *pod, const struct json *object, const struct catalog *catalog)
 {
     const struct json *spec = json_get(object, STR("spec"));
@@ -242,6 +252,8 @@ void pod_read(struct pod *pod, const struct json *object, const struct catalog *
     kube_meta_read(object, &pod->meta);
     pod->node = json_str(json_get(spec, STR("nodeName")));
     pod->scheduler = json_str(json_get(spec, STR("schedulerName")));
+    pod->priority = read_priority(spec);
+    pod->may_preempt = !str_eq(json_str(json_get(spec, STR("preemptionPolicy"))), STR("Never"));
     read_amounts(pod, spec);
     read_gpu_wishes(pod);
     read_products(pod, spec);

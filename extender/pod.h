@@ -24,6 +24,7 @@ struct pod {
     struct kube_meta meta;
     struct str node; /* it is bound to; absent or empty: to none */
     struct str scheduler;
+    int32_t priority;
     struct amounts amounts;
     struct mig_list mig;
     enum pod_fault fault;
@@ -39,6 +40,7 @@ struct pod {
     bool wants_spread;
     bool is_urgent;
     bool is_ours;
+    bool may_preempt;   /* preemptionPolicy is not Never */
     bool is_nominated;  /* others are being preempted for it, on one node */
     bool has_ended;     /* Succeeded or Failed: takes nothing */
     struct str devices; /* the annotation, or absent */

@@ -129,6 +129,7 @@ static int start_extender(struct service *s, struct err *err)
         .burst = (unsigned)o->burst,
         .workers = WORKERS,
         .answered = verbs_answered,
+        .preempted = verbs_preempted,
         .advised = verbs_advised,
         .ctx = &s->verbs,
     };

@@ -81,21 +81,23 @@ void snapshot_find_all(const struct snapshot *snapshot, const struct str *names,
 
 const struct node *snapshot_node_for(const struct snapshot *snapshot,
                                      const struct snapshot_node *node, struct str uid,
-                                     struct node *to)
+                                     int32_t priority, struct node *to)
 {
     const struct doubt_list *doubts = snapshot->doubts;
     if (!doubts)
         return &node->node;
     uint64_t hash = hash_text(&snapshot->index->seed, uid);
+    bool differs = false;
     for (unsigned i = 0; i < doubts->count; i++) {
         const struct doubt *doubt = &doubts->doubts[i];
-        if (doubt->uid_hash != hash || doubt->node != node)
+        if (doubt->node != node || (doubt->uid_hash != hash && priority <= doubt->priority))
             continue;
-        *to = node->node;
+        if (!differs)
+            *to = node->node;
+        differs = true;
         node_load_remove(&to->load, &doubt->load);
-        return to;
     }
-    return &node->node;
+    return differs ? to : &node->node;
 }
 
 int64_t snapshot_heartbeat_age_ns(const struct snapshot_node *node, int64_t now_ns)

@@ -55,9 +55,11 @@ static inline uint64_t node_index_slot(uint64_t hash, size_t place)
     return (hash & ~(uint64_t)UINT32_MAX) | (place + 1);
 }
 
-/* Devices that are kept for a pod of which it is not known whether it was bound: for it they are free. */
+/* Devices that are kept for a pod of which it is not known whether it was bound, or for which others are ended:
+ * for it they are free. */
 struct doubt {
     uint64_t uid_hash; /* by the index's seed */
+    int32_t priority;  /* for pods above it too */
     const struct snapshot_node *node;
     struct pod_load load;
 };
@@ -94,7 +96,7 @@ void snapshot_find_all(const struct snapshot *snapshot, const struct str *names,
 /* The node as the pod sees it: `to` is filled when that differs from what all see. */
 const struct node *snapshot_node_for(const struct snapshot *snapshot,
                                      const struct snapshot_node *node, struct str uid,
-                                     struct node *to);
+                                     int32_t priority, struct node *to);
 /* -1: it has no Lease. */
 int64_t snapshot_heartbeat_age_ns(const struct snapshot_node *node, int64_t now_ns);
 /* Accepts NULL. */

@@ -125,6 +125,11 @@ void verbs_add_metrics(struct verbs *verbs)
     verbs->verdicts = metrics_counters(m, "callboard_extender_verdicts_total",
                                        "Nodes judged, by what came out: fits, or the reason.",
                                        METRICS_LABELS("reason"), VERDICT_COUNT + 1);
+    verbs->preemption_nodes = metrics_counters(
+        m, "callboard_extender_preemption_nodes_total",
+        "Nodes on which kube-scheduler would end pods for one of higher priority: kept as it "
+        "said, changed (other pods free the devices), dropped (none do).",
+        METRICS_LABELS("result"), 4);
     metrics_collector(m, METRICS_GAUGE, "callboard_extender_waiting_pods",
                       "Pods for which the last filtering found no node.", METRICS_NO_LABELS, 1,
                       collect_waiting, verbs);
@@ -224,7 +229,8 @@ static void send_json(const struct http_request *request, struct http_response *
 static enum verdict judge(const struct question *q, const struct snapshot_node *at, int64_t now_ns)
 {
     struct node own;
-    const struct node *node = snapshot_node_for(q->snapshot, at, q->pod.meta.uid, &own);
+    const struct node *node =
+        snapshot_node_for(q->snapshot, at, q->pod.meta.uid, q->pod.priority, &own);
     return filter_judge(&q->pod, node, snapshot_heartbeat_age_ns(at, now_ns));
 }
 
@@ -451,6 +457,92 @@ static void handle_bind(void *ctx, const struct http_request *request,
     }
 }
 
+/* ---- Preempt ---- */
+
+void verbs_preempted(void *ctx, struct preempt_request *request)
+{
+    (void)ctx;
+    http_wait_end(request->wait);
+    preempt_request_unref(request);
+}
+
+static void drop_question(void *state)
+{
+    preempt_request_unref(state);
+}
+
+/* 0 when the answer comes later. */
+static int begin_preemption(struct verbs *verbs, const struct http_request *request,
+                            struct err *err)
+{
+    if (!atomic_load(&verbs->is_active))
+        return err_set(err, 503, "%s", not_active);
+    struct preempt_request *question = preempt_request_new(request->body);
+    if (!question)
+        return err_no_memory(err, "preempting");
+    question->wait = http_request_wait(request, verbs->bind_wait_ms, question, drop_question);
+    if (!question->wait) {
+        preempt_request_unref(question);
+        return err_set(err, 503, "too many requests wait");
+    }
+    struct http_wait *wait = question->wait;
+    if (!extender_preempt(verbs->extender, preempt_request_ref(question))) {
+        preempt_request_finish(question, NULL, "too many requests wait");
+        http_wait_end(wait);
+        preempt_request_unref(question);
+    }
+    return 0;
+}
+
+static void count_candidates(struct verbs *verbs, const struct preempt_counts *counts)
+{
+    const struct {
+        struct str result;
+        size_t count;
+    } rows[] = {{STR("kept"), counts->kept},
+                {STR("changed"), counts->changed},
+                {STR("dropped"), counts->dropped}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        counter_add(counter_of(verbs->preemption_nodes, METRICS_VALUES(rows[i].result)),
+                    rows[i].count);
+}
+
+/* False when there is no answer, for which *err then says why. */
+static bool take_answer(struct verbs *verbs, const struct preempt_request *question,
+                        struct buf *buf, struct err *err)
+{
+    if (!atomic_load_explicit(&question->is_done, memory_order_acquire)) {
+        err_set(err, 503, "the caches were not read in time");
+        return false;
+    }
+    if (question->error[0]) {
+        err_set(err, 400, "%s", question->error);
+        return false;
+    }
+    count_candidates(verbs, &question->counts);
+    buf_put(buf, buf_str(&question->answer));
+    return true;
+}
+
+static void handle_preempt(void *ctx, const struct http_request *request,
+                           struct http_response *response)
+{
+    struct verbs *verbs = ctx;
+    struct err err = {0};
+    struct buf buf;
+    if (!request->state && begin_preemption(verbs, request, &err) == 0)
+        return;
+    buf_init(&buf, arena_mem(request->arena), ANSWER_MAX);
+    bool is_answered = request->state && take_answer(verbs, request->state, &buf, &err);
+    if (!is_answered) {
+        /* There is no place for an error: nothing is preempted. */
+        wire_write_preemption(&buf, NULL, 0);
+        log_failure(verbs, "preempt", &err);
+    }
+    send_json(request, response, &buf);
+    observe(verbs, STR("preempt"), request->start_ns, is_answered ? STR("ok") : STR("error"));
+}
+
 void verbs_routes(struct verbs *verbs, struct http_route routes[VERB_ROUTES])
 {
     routes[0] = (struct http_route){
@@ -462,6 +554,8 @@ void verbs_routes(struct verbs *verbs, struct http_route routes[VERB_ROUTES])
                                     .max_body = 64 * 1024,
                                     .handler = handle_bind,
                                     .ctx = verbs};
+    routes[3] = (struct http_route){
+        .method = "POST", .path = "/preempt", .handler = handle_preempt, .ctx = verbs};
 }
 
 /* ---- For people ---- */

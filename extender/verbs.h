@@ -1,8 +1,8 @@
 /*
- * What the extender's two HTTP servers answer: /filter, /prioritize and /bind for kube-scheduler;
+ * What the extender's two HTTP servers answer: /filter, /prioritize, /bind and /preempt for kube-scheduler;
  * /explain/NAMESPACE/POD and /nodes for people, beside /metrics, /healthz and /readyz. Handlers only compute,
  * on one snapshot each; any number of them run at once. A binding waits without a thread until the server
- * has answered.
+ * has answered, a question about victims until the thread that has the caches has.
  */
 #ifndef EXTENDER_VERBS_H
 #define EXTENDER_VERBS_H
@@ -13,7 +13,7 @@
 #include "extender/extender.h"
 #include "http/health.h"
 
-enum { VERB_ROUTES = 3, PEOPLE_ROUTES = HEALTH_ROUTES + 2 };
+enum { VERB_ROUTES = 4, PEOPLE_ROUTES = HEALTH_ROUTES + 2 };
 
 struct verbs {
     const struct log *log;
@@ -30,6 +30,7 @@ struct verbs {
     struct histogram_family *seconds;
     struct counter_family *requests;
     struct counter_family *verdicts;
+    struct counter_family *preemption_nodes;
 };
 
 /* Makes the metrics; the other members are set by the caller. */
@@ -41,6 +42,7 @@ void verbs_people_routes(struct verbs *verbs, struct http_route routes[PEOPLE_RO
 
 /* For extender_config.answered; ctx is the verbs. */
 void verbs_answered(void *ctx, struct bind_request *request);
+void verbs_preempted(void *ctx, struct preempt_request *request);
 /* The same for extender_config.advised. */
 void verbs_advised(void *ctx, const struct kube_meta *pod, struct str text);
 

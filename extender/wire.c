@@ -266,6 +266,128 @@ int wire_read_binding(struct str body, struct arena *arena, struct wire_binding 
     return 0;
 }
 
+/* ---- Preemption ---- */
+
+int wire_read_preemption(struct str body, struct wire_preemption *ret, struct err *err)
+{
+    struct str pod, whole, meta;
+    struct skim rest = skim_of(body);
+    struct str object;
+    bool is_one = take_value(&rest, &object);
+    skip_blanks(&rest);
+    if (!is_one || rest.at != rest.end || !find_member(object, STR("Pod"), &pod) ||
+        !find_member(object, STR("NodeNameToVictims"), &whole) ||
+        !find_member(object, STR("NodeNameToMetaVictims"), &meta) || pod.len == 0 ||
+        pod.ptr[0] != '{')
+        return bad_request(err);
+    bool has_uids = meta.len > 0 && !is_null(meta);
+    struct str candidates = has_uids ? meta : whole;
+    if (candidates.len > 0 && is_null(candidates))
+        candidates = (struct str){NULL, 0};
+    if (candidates.len > 0 && candidates.ptr[0] != '{')
+        return bad_request(err);
+    *ret = (struct wire_preemption){.pod = pod, .candidates = candidates, .has_uids = has_uids};
+    return 0;
+}
+
+static bool uid_of(struct str victim, bool has_uids, struct str *ret)
+{
+    struct str uid, metadata = victim;
+    if (!has_uids && (!find_member(victim, STR("metadata"), &metadata) || !str_is_set(metadata)))
+        return false;
+    if (!find_member(metadata, has_uids ? STR("UID") : STR("uid"), &uid) || !is_string(uid))
+        return false;
+    *ret = str_sub(uid, 1, uid.len - 2);
+    return ret->len > 0;
+}
+
+static size_t count_elements(struct str array)
+{
+    struct skim s = skim_of(array);
+    struct str value;
+    bool is_first = true;
+    size_t count = 0;
+    if (!take(&s, '['))
+        return 0;
+    while (take_separator(&s, &is_first, ']') > 0 && take_value(&s, &value))
+        count++;
+    return count;
+}
+
+static int read_victims(struct str pods, bool has_uids, struct arena *arena,
+                        struct wire_candidate *to, struct err *err)
+{
+    struct skim s = skim_of(pods);
+    struct str victim;
+    bool is_first = true;
+    int more;
+    to->uids = ARENA_NEW_ARRAY(arena, struct str, count_elements(pods) + 1);
+    if (!to->uids)
+        return err_no_memory(err, "reading victims");
+    if (pods.len == 0 || is_null(pods))
+        return 0;
+    if (!take(&s, '['))
+        return bad_request(err);
+    while ((more = take_separator(&s, &is_first, ']')) > 0) {
+        if (!take_value(&s, &victim) || !uid_of(victim, has_uids, &to->uids[to->count]))
+            return bad_request(err);
+        to->count++;
+    }
+    return more < 0 ? bad_request(err) : 0;
+}
+
+static int read_candidate(struct str value, bool has_uids, struct arena *arena,
+                          struct wire_candidate *to, struct err *err)
+{
+    struct str pods, violations;
+    if (!find_member(value, STR("Pods"), &pods) ||
+        !find_member(value, STR("NumPDBViolations"), &violations))
+        return bad_request(err);
+    if (violations.len > 0 && !str_to_int64(violations, &to->violations))
+        return bad_request(err);
+    return read_victims(pods, has_uids, arena, to, err);
+}
+
+static size_t count_members(struct str object)
+{
+    struct skim s = skim_of(object);
+    struct str key, value;
+    bool is_first = true;
+    size_t count = 0;
+    if (!take(&s, '{'))
+        return 0;
+    while (take_member(&s, &is_first, &key, &value) > 0)
+        count++;
+    return count;
+}
+
+int wire_read_candidates(const struct wire_preemption *preemption, struct arena *arena,
+                         struct wire_candidate **ret, size_t *ret_count, struct err *err)
+{
+    struct skim s = skim_of(preemption->candidates);
+    size_t room = count_members(preemption->candidates), count = 0;
+    struct wire_candidate *candidates = ARENA_NEW_ARRAY(arena, struct wire_candidate, room + 1);
+    struct str name, value;
+    bool is_first = true;
+    int more = 0;
+    if (!candidates)
+        return err_no_memory(err, "reading candidates");
+    if (preemption->candidates.len > 0 && !take(&s, '{'))
+        return bad_request(err);
+    while (preemption->candidates.len > 0 &&
+           (more = take_member(&s, &is_first, &name, &value)) > 0) {
+        candidates[count].node = name;
+        if (read_candidate(value, preemption->has_uids, arena, &candidates[count], err) < 0)
+            return -1;
+        count++;
+    }
+    if (more < 0)
+        return bad_request(err);
+    *ret = candidates;
+    *ret_count = count;
+    return 0;
+}
+
 /* ---- Answers ---- */
 
 /* Nodes that fit one after the other are copied at once, with what stands between them in the request. */
@@ -391,6 +513,37 @@ void wire_write_scores(struct buf *buf, const struct wire_node *nodes,
         write_score(buf, candidates[i].score);
     }
     buf_put(buf, STR("]\n"));
+}
+
+/* Names and UIDs as they came: what has to be escaped is so already. */
+static void write_quoted(struct buf *buf, struct str text)
+{
+    buf_put_char(buf, '"');
+    buf_put(buf, text);
+    buf_put_char(buf, '"');
+}
+
+void wire_write_preemption(struct buf *buf, const struct wire_candidate *candidates, size_t count)
+{
+    bool is_first = true;
+    buf_put(buf, STR("{\"NodeNameToMetaVictims\":{"));
+    for (size_t i = 0; i < count; i++) {
+        if (candidates[i].count == 0)
+            continue;
+        buf_put(buf, is_first ? STR("") : STR(","));
+        is_first = false;
+        write_quoted(buf, candidates[i].node);
+        buf_put(buf, STR(":{\"Pods\":["));
+        for (size_t v = 0; v < candidates[i].count; v++) {
+            buf_put(buf, v == 0 ? STR("{\"UID\":") : STR(",{\"UID\":"));
+            write_quoted(buf, candidates[i].uids[v]);
+            buf_put_char(buf, '}');
+        }
+        buf_put(buf, STR("],\"NumPDBViolations\":"));
+        buf_put_int(buf, candidates[i].violations);
+        buf_put_char(buf, '}');
+    }
+    buf_put(buf, STR("}}\n"));
 }
 
 void wire_write_binding(struct buf *buf, struct str message)

@@ -41,6 +41,32 @@ struct wire_binding {
 int wire_read_binding(struct str body, struct arena *arena, struct wire_binding *ret,
                       struct err *err);
 
+/* ExtenderPreemptionArgs: views into the body. */
+struct wire_preemption {
+    struct str pod;
+    struct str candidates; /* the JSON object of nodes and victims; absent: null */
+    bool has_uids;         /* nodeCacheCapable: victims are UIDs, not whole pods */
+};
+
+int wire_read_preemption(struct str body, struct wire_preemption *ret, struct err *err);
+
+/* A node with the pods that kube-scheduler would end there. */
+struct wire_candidate {
+    struct str node;
+    struct str *uids; /* in the arena; kube-scheduler's order, the highest priority first */
+    size_t count;
+    int64_t violations; /* NumPDBViolations */
+};
+
+/* All candidates, in the arena. 400 when one cannot be read, 507 without memory. */
+int wire_read_candidates(const struct wire_preemption *preemption, struct arena *arena,
+                         struct wire_candidate **ret, size_t *ret_count, struct err *err);
+
+/* ExtenderPreemptionResult, which has UIDs whatever was asked with, and no place for an error: without
+ * candidates nothing is preempted. Those with a count of 0 are left out: kube-scheduler takes a node without
+ * victims for an error. */
+void wire_write_preemption(struct buf *buf, const struct wire_candidate *candidates, size_t count);
+
 /* ExtenderFilterResult: verdicts[i] is that of nodes[i]. Failure is the buffer's. */
 void wire_write_filter(struct buf *buf, const struct wire_args *args, const struct wire_node *nodes,
                        const uint8_t *verdicts, size_t count);

@@ -647,18 +647,18 @@ static void devices_in_doubt_are_free_for_their_own_pod(void **state)
     bind_pod(f, "p", "a");
     const struct snapshot_node *at = published(f, "a");
     /* While the binding is under way nobody may have them. */
-    const struct node *seen = snapshot_node_for(f->source.current, at, STR("uid-p"), &own);
+    const struct node *seen = snapshot_node_for(f->source.current, at, STR("uid-p"), 0, &own);
     assert_int_equal(node_device_left(seen, 0), 0);
     fake_fail(&f->fake, 0, KUBE_LOST);
     fake_answer(&f->fake, 1, 200, free_pod);
     at = published(f, "a");
-    seen = snapshot_node_for(f->source.current, at, STR("uid-p"), &own);
+    seen = snapshot_node_for(f->source.current, at, STR("uid-p"), 0, &own);
     assert_int_equal(node_device_left(seen, 0), 1000);
-    seen = snapshot_node_for(f->source.current, at, STR("uid-q"), &own);
+    seen = snapshot_node_for(f->source.current, at, STR("uid-q"), 0, &own);
     assert_int_equal(node_device_left(seen, 0), 0);
     take_pod(f, "p");
     at = published(f, "a");
-    seen = snapshot_node_for(f->source.current, at, STR("uid-q"), &own);
+    seen = snapshot_node_for(f->source.current, at, STR("uid-q"), 0, &own);
     assert_int_equal(node_device_left(seen, 0), 1000);
 }
 

@@ -44,6 +44,12 @@ const struct kube_resource kube_leases = {.group = "coordination.k8s.io",
                                           .is_plain = true};
 const struct kube_resource kube_jobs = {
     .group = "batch", .version = "v1", .kind = "Job", .plural = "jobs", .is_namespaced = true};
+const struct kube_resource kube_disruption_budgets = {.group = "policy",
+                                                      .version = "v1",
+                                                      .kind = "PodDisruptionBudget",
+                                                      .plural = "poddisruptionbudgets",
+                                                      .is_namespaced = true,
+                                                      .is_plain = true};
 const struct kube_resource kube_performers = {.group = "hourglass.eigenlayer.io",
                                               .version = "v1alpha1",
                                               .kind = "Performer",

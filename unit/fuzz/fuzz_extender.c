@@ -59,6 +59,32 @@ static void check_answer(struct arena *arena, const struct wire_args *args,
     check(answer || err.code != 400 || strstr(err.message, "more than once"), "an answer is JSON");
 }
 
+static void check_preemption(struct arena *arena, struct str body, const struct json *tree)
+{
+    struct wire_preemption preemption;
+    struct wire_candidate *candidates;
+    struct err err;
+    struct buf buf;
+    size_t count;
+    if (wire_read_preemption(body, &preemption, &err) < 0 ||
+        wire_read_candidates(&preemption, arena, &candidates, &count, &err) < 0)
+        return;
+    check(is_within(preemption.pod, body), "the preemptor is in the body");
+    for (size_t i = 0; i < count; i++) {
+        check(is_within(candidates[i].node, preemption.candidates), "names are among the nodes");
+        for (size_t v = 0; v < candidates[i].count; v++)
+            check(is_within(candidates[i].uids[v], preemption.candidates) &&
+                      candidates[i].uids[v].len > 0,
+                  "victims are among the nodes");
+    }
+    buf_init(&buf, arena_mem(arena), 64 * 1024 * 1024);
+    wire_write_preemption(&buf, candidates, count);
+    check(!buf_failed(&buf), "there is room to write");
+    /* What is no JSON is stepped over, and comes back. */
+    const struct json *answer = tree ? json_read(arena, buf_str(&buf), &limits, &err) : NULL;
+    check(!tree || answer || err.code != 400, "an answer about victims is JSON");
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct arena arena;
@@ -70,6 +96,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     arena_init(&arena, mem_system(), 4096, 256 * 1024 * 1024);
     struct catalog *catalog = catalog_builtin(mem_system(), &err);
     const struct json *tree = json_read(&arena, body, &limits, &err);
+    check_preemption(&arena, body, tree);
     if (wire_read_args(body, &args, &err) == 0) {
         check(is_within(args.pod, body) && is_within(args.nodes, body), "views are in the body");
         if (wire_read_nodes(&args, &arena, &nodes, &count, &err) == 0) {
