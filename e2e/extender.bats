@@ -274,6 +274,89 @@ pods_that_stay() {
 	assert_promises_kept
 }
 
+# halves CLASS CLASS: pods "first" and "second" of these classes, each on half a device of a1, the other half free.
+halves() {
+	place_on_a1 first 500 "$1"
+	second_half "$2"
+}
+
+second_half() {
+	place_on_a1 filler 500 low
+	assert_equal "$(placed first)" "$(placed filler)"
+	place_on_a1 second 500 "$1"
+	kubectl delete pod filler --force --grace-period=0
+}
+
+# preemptions RESULT: how often the active replica came to it.
+preemptions() {
+	health /metrics | sed -n "s/^callboard_extender_preemptions_total{result=\"$1\"} //p" | grep . || echo 0
+}
+
+more_preemptions() {
+	(($(preemptions "$1") > $2))
+}
+
+is_leaving() {
+	[[ $(kubectl get pod "$1" -o jsonpath='{.metadata.deletionTimestamp}') ]]
+}
+
+has_event() {
+	kubectl get events --field-selector "involvedObject.name=$1,reason=$2" -o name | grep -q .
+}
+
+@test "for a pod that wants a whole GPU where halves are left the one of the lowest priority is evicted" {
+	halves upper low
+	device=$(placed second)
+	create_pod whole "$(milli 1000)" "$(on_a1 high)"
+	eventually 90 is_placed whole
+	assert_equal "$device" "$(placed whole)"
+	assert_equal "first whole" "$(pods_that_stay)"
+	eventually 60 has_event whole PreemptionStarted
+	eventually 60 has_event second Preempted
+	assert_promises_kept
+}
+
+@test "a pod that a PodDisruptionBudget guards is not evicted for another, one of a higher priority is" {
+	kubectl create -f - <<-'EOF'
+		{"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "guard"},
+			"spec": {"maxUnavailable": 0, "selector": {"matchLabels": {"e2e.callboard.dev/guarded": "true"}}}}
+	EOF
+	halves low upper
+	kubectl label pod first e2e.callboard.dev/guarded=true
+	create_pod whole "$(milli 1000)" "$(on_a1 high)"
+	eventually 90 is_placed whole
+	assert_equal "first whole" "$(pods_that_stay)"
+	kubectl delete pdb guard
+}
+
+@test "nobody is evicted for a pod of the same priority" {
+	halves high high
+	none=$(preemptions none)
+	create_pod whole "$(milli 1000)" "$(on_a1 high)"
+	eventually 60 waits_for whole "GPU: too few whole devices are free"
+	eventually 60 more_preemptions none "$none"
+	assert_equal "first second whole" "$(pods_that_stay)"
+}
+
+@test "a device that was freed for a pod is held for it" {
+	pod first "$(milli 500)" "$(on_a1 low)"' | .metadata.finalizers = ["e2e.callboard.dev/slow"]' | kubectl create -f -
+	eventually 60 is_placed first
+	second_half upper
+	create_pod whole "$(milli 1000)" "$(on_a1 high)"
+	eventually 90 has_event whole PreemptionStarted
+	eventually 60 is_leaving first
+	# The other half of the second device is anybody's.
+	place_on_a1 neighbour 500 middle
+	assert_equal "$(placed second)" "$(placed neighbour)"
+	create_pod thief "$(milli 500)" "$(on_a1 middle)"
+	eventually 60 waits_for thief "GPU: no device has enough left for the share"
+	kubectl patch pod first --type=json -p '[{"op": "remove", "path": "/metadata/finalizers"}]'
+	eventually 90 is_placed whole
+	assert_equal "neighbour second thief whole" "$(pods_that_stay)"
+	[[ $(placed thief) == "- "* ]] || fail "it has the device"
+	assert_promises_kept
+}
+
 # ---- Ends and beginnings ----
 
 # Shares that fill the shared nodes to the brim: 12 of 500 on six devices.

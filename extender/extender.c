@@ -35,6 +35,7 @@ struct extender {
     struct binder *binder;
     struct kube_events *events;
     struct advice *advice;
+    struct preemptor *preemptor;
     int64_t binder_ns; /* when it wants to run again */
     struct catalog *catalog;
     struct watch watches[WATCHES];
@@ -46,6 +47,8 @@ struct extender {
     size_t waiting;
     struct preempt_request *asked, **last_asked;
     size_t asked_count;
+    struct refusal *refused, **last_refused;
+    size_t refused_count;
 
     struct gauge_family *cached;
     struct gauge *pod_bytes, *reservations, *drifted, *overcommitted, *stray;
@@ -136,6 +139,51 @@ static void answer_questions(struct extender *e, bool may_answer, const char *er
         next = request->next;
         preempt_request_finish(request, may_answer ? &view : NULL, error);
         e->config.preempted(e->config.ctx, request);
+    }
+}
+
+/* They are looked at with the next tick: nobody is woken. */
+void extender_refused(struct extender *e, struct refusal *refusal)
+{
+    if (!refusal)
+        return;
+    pthread_mutex_lock(&e->lock);
+    bool has_room = e->refused_count < REFUSALS_MAX && e->config.hold_ns > 0;
+    if (has_room) {
+        refusal->next = NULL;
+        *e->last_refused = refusal;
+        e->last_refused = &refusal->next;
+        e->refused_count++;
+    }
+    pthread_mutex_unlock(&e->lock);
+    if (!has_room)
+        refusal_free(refusal);
+}
+
+static struct refusal *take_refusals(struct extender *e)
+{
+    pthread_mutex_lock(&e->lock);
+    struct refusal *first = e->refused;
+    e->refused = NULL;
+    e->last_refused = &e->refused;
+    e->refused_count = 0;
+    pthread_mutex_unlock(&e->lock);
+    return first;
+}
+
+static void hear_refusals(struct extender *e)
+{
+    for (struct refusal *refusal = take_refusals(e), *next; refusal; refusal = next) {
+        next = refusal->next;
+        preemptor_refused(e->preemptor, refusal);
+    }
+}
+
+static void drop_refusals(struct extender *e)
+{
+    for (struct refusal *refusal = take_refusals(e), *next; refusal; refusal = next) {
+        next = refusal->next;
+        refusal_free(refusal);
     }
 }
 
@@ -244,6 +292,8 @@ static void fire_tick(void *ctx, int64_t now_ns)
         binder_tick(e->binder);
         advice_tick(e->advice);
     }
+    hear_refusals(e);
+    preemptor_tick(e->preemptor, is_active(e));
     if (e->has_synced)
         refresh_packing(e, false);
     keeper_tick(e->keeper, e->state == ACTIVE);
@@ -394,6 +444,24 @@ static int make_state(struct extender *e, struct err *err)
     return e->keeper ? 0 : -1;
 }
 
+static int make_preemptor(struct extender *e, struct err *err)
+{
+    const struct extender_config *c = &e->config;
+    e->preemptor = preemptor_new(&(const struct preemptor_config){.client = e->client,
+                                                                  .events = e->events,
+                                                                  .census = e->census,
+                                                                  .pods = e->pods,
+                                                                  .budgets = e->budgets,
+                                                                  .catalog = &e->catalog,
+                                                                  .clock = c->clock,
+                                                                  .mem = c->mem,
+                                                                  .metrics = c->metrics,
+                                                                  .log = c->log,
+                                                                  .hold_ns = c->hold_ns},
+                                 err);
+    return e->preemptor ? 0 : -1;
+}
+
 static int begin_watch(struct extender *e, size_t which, const struct kube_resource *resource,
                        struct kube_sink sink, struct err *err)
 {
@@ -501,13 +569,15 @@ struct extender *extender_new(const struct extender_config *config, struct err *
     *e = (struct extender){.config = *config, .catalog = catalog_ref(config->catalog)};
     e->last = &e->first;
     e->last_asked = &e->asked;
+    e->last_refused = &e->refused;
     e->binder_ns = INT64_MAX;
     pthread_mutex_init(&e->lock, NULL);
     set_defaults(&e->config);
     timers_init(&e->timers, config->mem);
     add_metrics(e);
     if (make_timers(e, err) < 0 || make_client(e, err) < 0 || make_candidate(e, err) < 0 ||
-        make_advice(e, err) < 0 || make_state(e, err) < 0 || begin_watches(e, err) < 0) {
+        make_advice(e, err) < 0 || make_state(e, err) < 0 || make_preemptor(e, err) < 0 ||
+        begin_watches(e, err) < 0) {
         extender_free(e);
         return NULL;
     }
@@ -524,6 +594,8 @@ void extender_free(struct extender *e)
                             e->config.ctx);
     }
     answer_questions(e, false, "the extender is shutting down");
+    drop_refusals(e);
+    preemptor_free(e->preemptor);
     binder_free(e->binder);
     keeper_free(e->keeper);
     candidate_done(&e->candidate);

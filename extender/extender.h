@@ -24,6 +24,7 @@
 #include "extender/binder.h"
 #include "extender/packer.h"
 #include "extender/preempt.h"
+#include "extender/preemptor.h"
 
 /* A zero or an absent text stands for the default, where one is named. */
 struct extender_config {
@@ -47,6 +48,7 @@ struct extender_config {
     int64_t settle_ns;       /* bind_timeout_ns */
     int64_t audit_ns;        /* 1 min */
     int64_t advice_s;        /* 5 min: until a pod that waits is looked at again */
+    int64_t hold_ns;         /* of freed devices for a preemptor; 0: nobody is preempted here */
     double qps;              /* of kube/client.h */
     unsigned burst;
     unsigned workers; /* bindings under way at a time; 32 */
@@ -76,6 +78,9 @@ bool extender_bind(struct extender *extender, struct bind_request *request);
 
 /* The same for a question about victims. */
 bool extender_preempt(struct extender *extender, struct preempt_request *request);
+
+/* From any thread: of a pod that was refused; takes it over. Accepts NULL. */
+void extender_refused(struct extender *extender, struct refusal *refusal);
 
 void extender_set_catalog(struct extender *extender, struct catalog *catalog);
 

@@ -63,6 +63,13 @@ static const struct flag serve_flags[] = {
      .default_text = "5m",
      .text = "After how long a pod that waits is looked at again, for the event that says what "
              "would help; twice as long each time, up to an hour."},
+    {.name = "preemption-hold",
+     FLAG_AS_DURATION(struct extender_options, serve.preemption_hold_ms),
+     .max = 3600000,
+     .default_text = "2m",
+     .text = "How long devices that were freed for a pod of higher priority are kept for it, which "
+             "lacked nothing but devices; longer than pods take to end. A pod is preempted for "
+             "once in this time. 0: the extender evicts nobody."},
     {.name = "packing",
      FLAG_AS_ENUM(struct extender_options, serve.packing),
      .values = policy_names,

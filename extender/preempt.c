@@ -132,9 +132,11 @@ void preempt_request_finish(struct preempt_request *request, const struct preemp
     struct arena arena;
     struct err err = {0};
     arena_init(&arena, mem_system(), ARENA_BLOCK, ARENA_MAX);
-    if (view &&
-        preempt_answer(view, request->body, &arena, &request->answer, &request->counts, &err) < 0)
-        error = err.message;
+    if (view) {
+        int result =
+            preempt_answer(view, request->body, &arena, &request->answer, &request->counts, &err);
+        error = result < 0 ? err.message : "";
+    }
     snprintf(request->error, sizeof(request->error), "%s", error);
     arena_done(&arena);
     atomic_store_explicit(&request->is_done, true, memory_order_release);

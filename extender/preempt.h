@@ -57,7 +57,7 @@ struct preempt_request {
 struct preempt_request *preempt_request_new(struct str body);
 struct preempt_request *preempt_request_ref(struct preempt_request *request);
 void preempt_request_unref(struct preempt_request *request);
-/* Answers it; without a view with the error. It is done then. */
+/* Answers it, or without a view says this error. It is done then. */
 void preempt_request_finish(struct preempt_request *request, const struct preempt_view *view,
                             const char *error);
 

@@ -125,6 +125,7 @@ static int start_extender(struct service *s, struct err *err)
         .bind_timeout_ns = o->bind_timeout_ms * CLOCK_NS_PER_MS,
         .audit_ns = o->audit_ms * CLOCK_NS_PER_MS,
         .advice_s = o->advice_ms / 1000,
+        .hold_ns = o->preemption_hold_ms * CLOCK_NS_PER_MS,
         .qps = (double)o->qps,
         .burst = (unsigned)o->burst,
         .workers = WORKERS,

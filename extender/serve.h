@@ -22,6 +22,7 @@ struct extender_serve_options {
     int64_t bind_timeout_ms;
     int64_t audit_ms;
     int64_t advice_ms;
+    int64_t preemption_hold_ms; /* 0: no preemption of its own */
     enum pack_kind packing;
     int64_t qps;
     int64_t burst;

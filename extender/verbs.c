@@ -273,6 +273,8 @@ static int filter(struct verbs *verbs, const struct http_request *request, struc
     if (result == 0 && verdicts && q.snapshot) {
         judge_all(&q, clock_now_ns(verbs->clock), verdicts);
         count_verdicts(verbs, verdicts, q.count);
+        if (verbs->extender && snapshot_to_note(&q) != 0)
+            extender_refused(verbs->extender, refusal_new(&q.pod, q.nodes, verdicts, q.count));
         if (decisions_filtered(verbs->decisions, &q.pod, q.nodes, verdicts, q.count,
                                snapshot_to_note(&q)))
             result = ask_again(err);

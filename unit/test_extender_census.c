@@ -662,6 +662,55 @@ static void devices_in_doubt_are_free_for_their_own_pod(void **state)
     assert_int_equal(node_device_left(seen, 0), 1000);
 }
 
+static void held_devices_are_bound_to_their_own_pod_alone(void **state)
+{
+    struct fixture *f = *state;
+    struct census_audit audit;
+    const struct pod_load load = {.amounts.of[RESOURCE_INDEX_MILLI] = 1000, .devices = 1};
+    give_node(f, "a", 1);
+    give_pod(f, "victim", 500, "a", "0");
+    assert_non_null(census_hold(f->census, STR("uid-p"), 0, STR("a"), &load, INT64_MAX));
+    expect_no_drift(f);
+    assert_true(census_audit(f->census, f->pods, false, &audit));
+    assert_int_equal(audit.overcommitted, 0);
+    take_pod(f, "victim");
+    give_pod(f, "thief", 500, "", "");
+    bind_pod(f, "thief", "a");
+    expect_answer(f, 0, "GPU: no device has enough left for the share");
+    give_pod(f, "p", 1000, "", "");
+    bind_pod(f, "p", "a");
+    assert_int_equal(f->fake.count, 1);
+    fake_answer(&f->fake, 0, 201, "{}");
+    expect_answer(f, 1, "");
+    assert_int_equal(census_holds(f->census), 1);
+    give_pod(f, "p", 1000, "a", "0");
+    assert_int_equal(census_holds(f->census), 0);
+    assert_int_equal(taken(f, "a", 0), 1000);
+    expect_no_drift(f);
+}
+
+static void holds_are_bounded_and_there_is_one_for_a_pod(void **state)
+{
+    struct fixture *f = *state;
+    const struct pod_load load = {.amounts.of[RESOURCE_INDEX_MILLI] = 10, .devices = 1};
+    give_node(f, "a", 1);
+    assert_null(census_hold(f->census, STR("p"), 0, STR("unknown"), &load, INT64_MAX));
+    for (int i = 0; i < CENSUS_HOLDS_MAX + 5; i++) {
+        struct str uid = str_from_cstr(print(f, "uid-%d", i));
+        for (int again = 0; again < 2; again++) {
+            const struct hold *hold = census_hold(f->census, uid, 0, STR("a"), &load, INT64_MAX);
+            assert_int_equal(hold != NULL, i < CENSUS_HOLDS_MAX);
+        }
+    }
+    assert_int_equal(census_holds(f->census), CENSUS_HOLDS_MAX);
+    assert_int_equal(taken(f, "a", 0), 10 * CENSUS_HOLDS_MAX);
+    assert_int_equal(census_expire_holds(f->census), 0);
+    for (int i = 0; i < CENSUS_HOLDS_MAX; i += 2)
+        census_unhold(f->census, str_from_cstr(print(f, "uid-%d", i)));
+    assert_int_equal(taken(f, "a", 0), 10 * CENSUS_HOLDS_MAX / 2);
+    expect_no_drift(f);
+}
+
 /* ---- Memory ---- */
 
 static bool run_census(const struct mem *mem, void *ctx)
@@ -744,6 +793,8 @@ int main(void)
         TEST(pods_without_gpus_are_bound_without_devices),
         TEST(a_pod_that_the_watch_has_yet_to_show_is_waited_for),
         TEST(devices_in_doubt_are_free_for_their_own_pod),
+        TEST(held_devices_are_bound_to_their_own_pod_alone),
+        TEST(holds_are_bounded_and_there_is_one_for_a_pod),
         TEST(the_census_does_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -508,7 +508,7 @@ static void a_request_is_answered_with_what_is_known_or_says_why_not(void **stat
     struct fixture *f = *state;
     struct preempt_view view = view_of(f);
     struct preempt_request *request = preempt_request_new(quoted(f, "{'Pod':{}}"));
-    preempt_request_finish(preempt_request_ref(request), &view, "");
+    preempt_request_finish(preempt_request_ref(request), &view, "only without a view");
     assert_true(atomic_load(&request->is_done));
     assert_string_equal(request->error, "");
     assert_str_is(buf_str(&request->answer), "{\"NodeNameToMetaVictims\":{}}\n");
