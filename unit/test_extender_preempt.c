@@ -1,4 +1,5 @@
-/* Which pods go for one of higher priority. */
+/* Which pods go for one of higher priority. The requests in unit/testdata/extender are what kube-scheduler's types
+ * (k8s.io/kube-scheduler/extender/v1 of 1.36.3) become as JSON, and the answer is what they are read from. */
 #include "unit/extender_fixture.h"
 
 #include "extender/preempt.h"
@@ -449,6 +450,34 @@ static void victims_beyond_a_budget_are_counted(void **state)
 
 /* ---- Words ---- */
 
+static void requests_of_both_modes_are_answered_as_recorded(void **state)
+{
+    static const struct row rows[] = {{"a", "0", 500, 0, 0, 1, NULL, false},
+                                      {"high", "0", 500, 10, 0, 2, NULL, false},
+                                      {"b", "1", 500, 0, 0, 3, NULL, false},
+                                      {"c", "1", 500, 5, 0, 4, NULL, false}};
+    static const char *const requests[] = {"extender/halves.names.preempt.json",
+                                           "extender/halves.nodes.preempt.json"};
+    struct fixture *f = *state;
+    struct preempt_view view = view_of(f);
+    struct str golden = test_read_file(&f->shared.arena, "extender/halves.preempt.answer.json");
+    give_node(f, "n", 2, "");
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        give_pod(f, "n", &rows[i]);
+    for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+        struct preempt_counts counts;
+        struct buf buf;
+        struct err err = {0};
+        buf_init(&buf, arena_mem(&f->shared.arena), 1 << 20);
+        assert_int_equal(preempt_answer(&view, test_read_file(&f->shared.arena, requests[i]),
+                                        &f->shared.arena, &buf, &counts, &err),
+                         0);
+        assert_str_is(buf_str(&buf), golden.ptr);
+        assert_int_equal(counts.changed, 1);
+        assert_int_equal(counts.dropped, 1);
+    }
+}
+
 static void whole_pods_are_victims_as_uids_are(void **state)
 {
     static const struct row row = {"a", "0", 1000, 0, 0, 1, NULL, false};
@@ -851,6 +880,7 @@ int main(void)
         TEST(devices_that_are_held_are_free_for_pods_above_alone),
         TEST(budgets_come_before_priorities),
         TEST(victims_beyond_a_budget_are_counted),
+        TEST(requests_of_both_modes_are_answered_as_recorded),
         TEST(whole_pods_are_victims_as_uids_are),
         TEST(what_is_no_such_request_is_refused),
         TEST(a_request_is_answered_with_what_is_known_or_says_why_not),
