@@ -183,22 +183,54 @@ struct choice {
     uint64_t devices;
 };
 
-/* Without those who leave already, whatever their priority. */
-static bool will_fit_anyway(const struct preemptor *p, const struct pod *pod,
-                            const struct snapshot_node *at, const struct node *node)
+/* Whether it fits without those of a lower priority than this who leave already; `after` is the node then. */
+static bool will_fit(const struct preemptor *p, const struct pod *pod,
+                     const struct snapshot_node *at, int64_t below, struct node *after)
 {
-    struct node after = *node;
     int64_t age_ns = snapshot_heartbeat_age_ns(at, clock_now_ns(p->config.clock));
-    const struct stored *stored = store_first_owned(p->config.pods, node->facts->name);
+    const struct stored *stored = store_first_owned(p->config.pods, at->node.facts->name);
     for (; stored; stored = store_next_owned(stored)) {
         struct pod_load load;
         const struct cached_pod *other = (const struct cached_pod *)stored;
-        if (!stored->is_deleting || !cached_pod_counts(other))
+        if (!stored->is_deleting || !cached_pod_counts(other) || other->priority >= below)
             continue;
         cached_pod_load(other, *p->config.catalog, &load);
-        node_load_remove(&after.load, &load);
+        node_load_remove(&after->load, &load);
     }
-    return filter_judge_all(pod, &after, age_ns) == VERDICT_FITS;
+    return filter_judge_all(pod, after, age_ns) == VERDICT_FITS;
+}
+
+static bool hold(const struct preemptor *p, const struct pod *pod, struct str node,
+                 uint64_t devices)
+{
+    /* Nothing but the devices: all else kube-scheduler counts by itself when the pod is bound. */
+    const struct pod_load load = {
+        .amounts.of[RESOURCE_INDEX_MILLI] = pod->amounts.of[RESOURCE_INDEX_MILLI],
+        .devices = devices};
+    int64_t until_ns = clock_now_ns(p->config.clock) + p->config.hold_ns;
+    return devices != 0 &&
+           census_hold(p->config.census, pod->meta.uid, pod->priority, node, &load, until_ns);
+}
+
+static uint64_t choose_devices(const struct pod *pod, const struct node *node)
+{
+    return node_choose_devices(node, pod->amounts.of[RESOURCE_INDEX_MILLI], pod->wants_spread);
+}
+
+/* Pods of lower priority leave: perhaps for this one, by kube-scheduler's preemption or by that of a replica
+ * before this one, so that their devices are held for it. Others that leave may be waited for. */
+static bool wait_for_those_who_leave(const struct preemptor *p, const struct pod *pod,
+                                     const struct snapshot_node *at, const struct node *node)
+{
+    struct node after = *node;
+    if (will_fit(p, pod, at, INT64_MIN, &after)) /* it only has to be asked about again */
+        return true;
+    if (will_fit(p, pod, at, pod->priority, &after)) {
+        hold(p, pod, at->node.facts->name, choose_devices(pod, &after));
+        return true;
+    }
+    after = *node;
+    return will_fit(p, pod, at, INT64_MAX, &after);
 }
 
 /* What it will get when they have gone. */
@@ -210,7 +242,7 @@ static uint64_t devices_after(const struct pod *pod, const struct node *node,
         if (victims->all[i].is_chosen)
             node_load_remove(&after.load, &victims->all[i].load);
     }
-    return node_choose_devices(&after, pod->amounts.of[RESOURCE_INDEX_MILLI], pod->wants_spread);
+    return choose_devices(pod, &after);
 }
 
 enum outlook { OUTLOOK_VICTIMS, OUTLOOK_WAIT, OUTLOOK_NONE };
@@ -225,7 +257,7 @@ static enum outlook look_at_node(const struct preemptor *p, const struct pod *po
         return OUTLOOK_NONE;
     const struct node *node =
         census_node_for(p->config.census, &at->node, pod->meta.uid, pod->priority, &own);
-    if (will_fit_anyway(p, pod, at, node))
+    if (wait_for_those_who_leave(p, pod, at, node))
         return OUTLOOK_WAIT;
     size_t own_steps = *steps < NODE_STEPS ? *steps : NODE_STEPS, rest = *steps - own_steps;
     const struct victims_question question = {
@@ -357,6 +389,10 @@ static void on_evicted(void *ctx, const struct kube_result *result)
     case KUBE_NOT_FOUND: /* gone by itself, or another pod of that name */
     case KUBE_CONFLICT:
         break;
+    case KUBE_UNKNOWN: /* it may go */
+        e->done++;
+        stop_evicting(p, STR("failed"), "PreemptionFailed", result->message);
+        return;
     case KUBE_BUSY: /* its PodDisruptionBudget */
         stop_evicting(p, STR("blocked"), "PreemptionBlocked", result->message);
         return;
@@ -438,14 +474,7 @@ static void begin(struct preemptor *p, const struct pod *pod, const struct choic
 {
     struct eviction *e = &p->eviction;
     char devices[NODE_DEVICES_TEXT], message[MESSAGE_MAX];
-    /* Nothing but the devices: all else kube-scheduler counts by itself when it is bound. */
-    const struct pod_load load = {
-        .amounts.of[RESOURCE_INDEX_MILLI] = pod->amounts.of[RESOURCE_INDEX_MILLI],
-        .devices = choice->devices};
-    int64_t until_ns = clock_now_ns(p->config.clock) + p->config.hold_ns;
-    if (choice->devices == 0 || !keep_choice(e, pod, choice) ||
-        !census_hold(p->config.census, pod->meta.uid, pod->priority, choice->node, &load,
-                     until_ns)) {
+    if (!keep_choice(e, pod, choice) || !hold(p, pod, choice->node, choice->devices)) {
         count(p, STR("failed"));
         end_eviction(p);
         return;

@@ -12,8 +12,9 @@
  * guards now. While pods leave whose devices would do, nobody is ended. Off when hold_ns is 0.
  *
  * Bounded: one preemption is under way at a time, one begins a second at most, a pod gets one in the time of a
- * hold, CENSUS_HOLDS_MAX holds. A hold is in memory alone: when another replica takes over meanwhile, the freed
- * devices may go to another pod, and the preemptor is served again like any that is refused.
+ * hold, CENSUS_HOLDS_MAX holds. Holds are in memory alone. A replica that takes over makes one anew when
+ * kube-scheduler asks about the pod while its victims still leave; after that the freed devices may go to another
+ * pod, and the preemptor is served again like any that is refused.
  */
 #ifndef EXTENDER_PREEMPTOR_H
 #define EXTENDER_PREEMPTOR_H

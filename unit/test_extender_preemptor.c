@@ -387,10 +387,28 @@ static void while_pods_leave_nobody_else_goes(void **state)
     refuse(f, "p", 1000, 10, "n");
     pass(f, 20);
     expect_none(f, &seen);
+    assert_int_equal(census_holds(f->census), 0); /* of a higher priority */
     /* It stays after all. */
     give_pod(f, "other", "n", "1", 500, 50);
     pass(f, 6);
     expect_eviction(f, &seen, "low");
+}
+
+static void what_leaves_for_it_is_held_by_the_next_replica_too(void **state)
+{
+    struct fixture *f = *state;
+    size_t seen = 0;
+    give_two_halves(f, 1, 50);
+    give(f, store_sink(f->pods), pod_text(f, "low", "n", "0", 500, 1, true));
+    refuse(f, "p", 1000, 10, "n");
+    pass(f, 1);
+    expect_none(f, &seen);
+    assert_int_equal(census_holds(f->census), 1);
+    take_pod(f, "low");
+    assert_int_equal(judge_new(f, "other", 600, 10), VERDICT_SHARE_TAKEN);
+    assert_int_equal(judge_new(f, "p", 1000, 10), VERDICT_FITS);
+    pass(f, HOLD_S);
+    assert_int_equal(census_holds(f->census), 0);
 }
 
 static void a_pod_that_no_longer_waits_is_not_served(void **state)
@@ -467,7 +485,6 @@ static void what_the_server_does_not_allow_is_tried_later(void **state)
          "message':'it would violate the budget'}",
          "PreemptionBlocked", "it would violate the budget"},
         {403, "{'reason':'Forbidden','message':'no right'}", "PreemptionFailed", "node n could"},
-        {500, "{}", "PreemptionFailed", "node n could"},
     };
     struct fixture *f = *state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -492,6 +509,19 @@ static void what_the_server_does_not_allow_is_tried_later(void **state)
         tear_down(state);
         set_up(state);
     }
+}
+
+static void when_the_answer_is_lost_the_pod_may_go_and_its_device_is_held(void **state)
+{
+    struct fixture *f = *state;
+    size_t seen = 0;
+    give_two_halves(f, 1, 20);
+    refuse(f, "p", 1000, 10, "n");
+    pass(f, 1);
+    fake_fail(&f->fake, (size_t)expect_eviction(f, &seen, "low"), KUBE_LOST);
+    expect_none(f, &seen);
+    assert_true(has_event(f, "PreemptionFailed", "node n could"));
+    assert_int_equal(census_holds(f->census), 1);
 }
 
 static void those_whom_a_budget_guards_are_asked_for_first(void **state)
@@ -597,10 +627,12 @@ int main(void)
         TEST(the_cheapest_of_all_nodes_is_taken),
         TEST(nobody_goes),
         TEST(while_pods_leave_nobody_else_goes),
+        TEST(what_leaves_for_it_is_held_by_the_next_replica_too),
         TEST(a_pod_that_no_longer_waits_is_not_served),
         TEST(the_highest_priority_comes_first_and_one_at_a_time),
         TEST(a_hold_ends_with_its_time_and_its_pod_and_is_not_made_more_often),
         TEST(what_the_server_does_not_allow_is_tried_later),
+        TEST(when_the_answer_is_lost_the_pod_may_go_and_its_device_is_held),
         TEST(those_whom_a_budget_guards_are_asked_for_first),
         TEST(turned_off_it_does_nothing),
         TEST(only_what_lacks_devices_alone_is_a_refusal),
