@@ -2,7 +2,7 @@
 // of them serve: a Performer is Running and ready; a pod is Ready and its Service leads to it. Or it creates
 // flows, or the same Jobs without a flow, and waits until all have ended well (jobs.go). Or it creates pods of
 // templates, and waits until they are bound to nodes (templates.go). It prints how long that took, in seconds since
-// the first request, as JSON. What it made stays there.
+// the first request, as JSON, and the processor time of others meanwhile. What it made stays there.
 package main
 
 import (
@@ -273,6 +273,8 @@ type result struct {
 	Count          int     `json:"count"`
 	CreatedSeconds float64 `json:"createdSeconds"`
 	ServingSeconds float64 `json:"servingSeconds"`
+	// Of the processes that were asked about, by their names.
+	CPUSeconds map[string]float64 `json:"cpuSeconds,omitempty"`
 }
 
 // work is what is to be created, and when it has come to its end.
@@ -305,7 +307,7 @@ func createAndWait(ctx context.Context, c *client, w work, count, connections in
 	return created, nil
 }
 
-func run(c *client, what, template string, count, connections, resume int, timeout time.Duration) (*result, error) {
+func run(c *client, what string, p *place, count, connections int, timeout time.Duration) (*result, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	w, isKnown := works[what]
@@ -313,8 +315,8 @@ func run(c *client, what, template string, count, connections, resume int, timeo
 	var created time.Time
 	var err error
 	switch {
-	case template != "":
-		return placeAll(ctx, c, template, count, connections, resume)
+	case p.file != "":
+		return p.all(ctx, c, count, connections)
 	case isKnown:
 		created, err = createAndWait(ctx, c, w, count, connections)
 	case what == "jobs":
@@ -325,7 +327,7 @@ func run(c *client, what, template string, count, connections, resume int, timeo
 	if err != nil {
 		return nil, err
 	}
-	return &result{count, created.Sub(start).Seconds(), time.Since(start).Seconds()}, nil
+	return &result{Count: count, CreatedSeconds: created.Sub(start).Seconds(), ServingSeconds: time.Since(start).Seconds()}, nil
 }
 
 func main() {
@@ -334,14 +336,19 @@ func main() {
 	what := flag.String("what", "performers", "performers; pods: with a Service each; flows; jobs: those of as many flows")
 	template := flag.String("template", "", "file with pods, a JSON list, to be created in turn in place of those")
 	resume := flag.Int("resume", 0, "id of a stopped process that goes on when the pods of templates are created")
+	processes := flag.String("processes", "", "NAME=PID,…: whose processor time is told, with -template")
 	count := flag.Int("count", 500, "how many")
 	connections := flag.Int("connections", 16, "requests at once")
 	timeout := flag.Duration("timeout", 10*time.Minute, "for all")
 	flag.Parse()
 	c, err := newClient(*file, *namespace)
+	p := place{file: *template, resume: *resume}
+	if err == nil {
+		p.processes, err = readProcesses(*processes)
+	}
 	if err == nil {
 		var r *result
-		if r, err = run(c, *what, *template, *count, *connections, *resume, *timeout); err == nil {
+		if r, err = run(c, *what, &p, *count, *connections, *timeout); err == nil {
 			err = json.NewEncoder(os.Stdout).Encode(r)
 		}
 	}

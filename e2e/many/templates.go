@@ -40,28 +40,44 @@ func templates(file string) (func(name string) []object, error) {
 	}, nil
 }
 
-// placeAll creates pods and waits until all are bound. The process `resume`, a scheduler that was stopped before, goes
-// on when they are created, and the time is that since then.
-func placeAll(ctx context.Context, c *client, file string, count, connections, resume int) (*result, error) {
-	objects, err := templates(file)
+// place is pods of templates that are to be bound.
+type place struct {
+	file      string
+	resume    int       // a scheduler that was stopped, which goes on when they are created; 0: none
+	processes []process // whose processor time is told
+}
+
+// all creates the pods and waits until they are bound. Time and processor time are those since they were created when
+// there is somebody to go on, and else since the first request.
+func (p *place) all(ctx context.Context, c *client, count, connections int) (*result, error) {
+	objects, err := templates(p.file)
 	if err != nil {
 		return nil, err
 	}
 	bound := make(chan error, 1)
 	go func() { bound <- c.watch(ctx, pods, count, podIsBound, func(string) {}) }()
 	start := time.Now()
+	before, err := cpuSeconds(p.processes)
+	if err != nil {
+		return nil, err
+	}
 	if err := c.createAll(count, connections, objects); err != nil {
 		return nil, err
 	}
 	created := time.Since(start)
-	if resume != 0 {
+	if p.resume != 0 {
+		if before, err = cpuSeconds(p.processes); err != nil {
+			return nil, err
+		}
 		start = time.Now()
-		if err := syscall.Kill(resume, syscall.SIGCONT); err != nil {
-			return nil, fmt.Errorf("process %d: %w", resume, err)
+		if err := syscall.Kill(p.resume, syscall.SIGCONT); err != nil {
+			return nil, fmt.Errorf("process %d: %w", p.resume, err)
 		}
 	}
 	if err := <-bound; err != nil {
 		return nil, err
 	}
-	return &result{count, created.Seconds(), time.Since(start).Seconds()}, nil
+	serving := time.Since(start)
+	spent, err := since(before, p.processes)
+	return &result{count, created.Seconds(), serving.Seconds(), spent}, err
 }
