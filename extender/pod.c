@@ -233,6 +233,36 @@ int pod_key_of_class(const struct catalog *catalog, struct str runtime_class)
     return -1;
 }
 
+/* ---- Preferences ---- */
+
+/* By default kube-scheduler spreads what these make (pkg/scheduler/framework/plugins/podtopologyspread). */
+static bool is_of_many(const struct json *metadata)
+{
+    JSON_EACH (owner, json_get(metadata, STR("ownerReferences"))) {
+        struct str kind = json_str(json_get(owner, STR("kind")));
+        if (str_eq(kind, STR("ReplicaSet")) || str_eq(kind, STR("StatefulSet")) ||
+            str_eq(kind, STR("ReplicationController")))
+            return true;
+    }
+    return false;
+}
+
+static bool has_preferences(const struct json *object, const struct json *spec)
+{
+    const struct json *affinity = json_get(spec, STR("affinity"));
+    const struct json *wishes[] = {
+        kube_at(affinity, "nodeAffinity", "preferredDuringSchedulingIgnoredDuringExecution", NULL),
+        json_get(affinity, STR("podAffinity")),
+        json_get(affinity, STR("podAntiAffinity")),
+        json_get(spec, STR("topologySpreadConstraints")),
+    };
+    for (size_t i = 0; i < sizeof(wishes) / sizeof(wishes[0]); i++) {
+        if (json_first(wishes[i]))
+            return true;
+    }
+    return is_of_many(json_get(object, STR("metadata")));
+}
+
 /* ---- All ---- */
 
 /* Filled by the apiserver's admission; without it 0 (k8s.io/component-helpers corev1.PodPriority). */
@@ -260,6 +290,7 @@ void pod_read(struct pod *pod, const struct json *object, const struct catalog *
     if (catalog)
         read_tee(pod, spec, catalog);
     const struct json *labels = pod->meta.labels;
+    pod->has_preferences = has_preferences(object, spec);
     pod->has_claims = json_first(json_get(spec, STR("resourceClaims"))) != NULL;
     pod->is_urgent = str_eq(kube_map_get(labels, STR(LABEL_PRIORITY)), STR(PRIORITY_HIGH));
     pod->is_ours = str_eq(kube_map_get(labels, STR(LABEL_MANAGED_BY)), STR(MANAGED_BY));

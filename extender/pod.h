@@ -38,6 +38,7 @@ struct pod {
     bool is_confidential;   /* its GPU works for a confidential machine */
     bool has_claims;        /* asks by ResourceClaims (DRA): left alone */
     bool wants_spread;
+    bool has_preferences; /* that make kube-scheduler like some nodes better: affinity, spread */
     bool is_urgent;
     bool is_ours;
     bool may_preempt;   /* preemptionPolicy is not Never */

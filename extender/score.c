@@ -100,7 +100,7 @@ static bool is_better(const struct score_candidate *a, const struct score_candid
     return str_cmp(a->node->facts->name, b->node->facts->name) < 0;
 }
 
-static void rank_best(struct score_candidate *candidates, size_t count)
+static const struct score_candidate *rank_best(struct score_candidate *candidates, size_t count)
 {
     struct score_candidate *best = NULL;
     for (size_t i = 0; i < count; i++) {
@@ -111,6 +111,7 @@ static void rank_best(struct score_candidate *candidates, size_t count)
     }
     if (best)
         best->score = SCORE_BEST;
+    return best;
 }
 
 /* ---- MIG instances ---- */
@@ -137,17 +138,17 @@ static void value_mig(const struct pod *pod, struct score_candidate *candidates,
 
 /* ---- All ---- */
 
-void score_rank(struct packer *packer, const struct pod *pod, struct score_candidate *candidates,
-                size_t count)
+const struct score_candidate *score_rank(struct packer *packer, const struct pod *pod,
+                                         struct score_candidate *candidates, size_t count)
 {
     /* What a claim asks for is for the drivers of dynamic resource allocation to rank. */
     if (pod->has_claims || (!pod_wants_gpu(pod) && !have_all_gpus(candidates, count))) {
         rank_fit(pod, candidates, count);
-        return;
+        return NULL;
     }
     if (pod->mig.count > 0)
         value_mig(pod, candidates, count);
     else
         packer_score(packer, pod, candidates, count);
-    rank_best(candidates, count);
+    return rank_best(candidates, count);
 }

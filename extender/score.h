@@ -31,8 +31,9 @@ struct score_candidate {
 int score_fit(const struct pod *pod, const struct node *node, int64_t heartbeat_age_ns);
 
 /* Sets value and score of each. The order of the candidates does not matter: equal ones are told apart by
- * their names. */
-void score_rank(struct packer *packer, const struct pod *pod, struct score_candidate *candidates,
-                size_t count);
+ * their names. Returns the one that stands above all others; NULL when kube-scheduler's own scores have a say, or
+ * when no node is known. */
+const struct score_candidate *score_rank(struct packer *packer, const struct pod *pod,
+                                         struct score_candidate *candidates, size_t count);
 
 #endif

@@ -1,6 +1,7 @@
 /* Answering kube-scheduler, and people. */
 #include "extender/verbs.h"
 
+#include "extender/pick.h"
 #include "types/names.h"
 
 #include <stdio.h>
@@ -224,7 +225,28 @@ static void send_json(const struct http_request *request, struct http_response *
     response->body = buf_str(buf);
 }
 
-/* ---- Filter ---- */
+/* ---- Candidates ---- */
+
+/* All nodes, or, with verdicts, those that fit. NULL without memory. */
+static struct score_candidate *find_candidates(const struct question *q, const uint8_t *verdicts,
+                                               int64_t now_ns)
+{
+    const struct snapshot_node *found[SNAPSHOT_FIND_MAX];
+    struct score_candidate *candidates =
+        ARENA_NEW_ARRAY(q->arena, struct score_candidate, q->count + 1);
+    for (size_t start = 0; candidates && start < q->count; start += SNAPSHOT_FIND_MAX) {
+        size_t count = find_some(q, start, found);
+        for (size_t i = 0; i < count; i++) {
+            if (found[i] && (!verdicts || verdicts[start + i] == VERDICT_FITS))
+                candidates[start + i] = (struct score_candidate){
+                    .node = &found[i]->node,
+                    .heartbeat_age_ns = snapshot_heartbeat_age_ns(found[i], now_ns)};
+        }
+    }
+    return candidates;
+}
+
+/* ---- Filter and pick ---- */
 
 static enum verdict judge(const struct question *q, const struct snapshot_node *at, int64_t now_ns)
 {
@@ -262,56 +284,89 @@ static void judge_all(const struct question *q, int64_t now_ns, uint8_t *verdict
     }
 }
 
-static int filter(struct verbs *verbs, const struct http_request *request, struct buf *buf,
-                  struct err *err)
+static int pick(struct verbs *verbs, const struct question *q, const uint8_t *verdicts,
+                int64_t now_ns, struct buf *buf, struct err *err)
 {
-    struct question q;
-    int result = read_question(verbs, request, &q, err);
-    uint8_t *verdicts = result < 0 ? NULL : arena_alloc(q.arena, q.count + 1);
-    if (result == 0 && !verdicts)
-        result = err_no_memory(err, "filtering");
-    if (result == 0 && verdicts && q.snapshot) {
-        judge_all(&q, clock_now_ns(verbs->clock), verdicts);
-        count_verdicts(verbs, verdicts, q.count);
-        if (verbs->extender && snapshot_to_note(&q) != 0)
-            extender_refused(verbs->extender, refusal_new(&q.pod, q.nodes, verdicts, q.count));
-        if (decisions_filtered(verbs->decisions, &q.pod, q.nodes, verdicts, q.count,
-                               snapshot_to_note(&q)))
-            result = ask_again(err);
-        else
-            wire_write_filter(buf, &q.args, q.nodes, verdicts, q.count);
+    size_t picked[PICK_MAX];
+    struct score_candidate *candidates = find_candidates(q, verdicts, now_ns);
+    if (!candidates)
+        return err_no_memory(err, "picking");
+    size_t count =
+        pick_nodes(verbs->packer, &q->pod, candidates, q->count, &q->snapshot->index->seed, picked);
+    if (count == 0) {
+        wire_write_filter(buf, &q->args, q->nodes, verdicts, q->count);
+        return 0;
     }
-    snapshot_unref(q.snapshot);
-    return result;
+    wire_write_picked(buf, &q->args, q->nodes, picked, count);
+    int score = candidates[picked[0]].score;
+    if (score == SCORE_BEST)
+        decisions_scored(verbs->decisions, &q->pod, q->nodes[picked[0]].name, score);
+    return 0;
 }
 
-static void log_failure(struct verbs *verbs, const char *verb, const struct err *err)
+static int filter(struct verbs *verbs, const struct question *q, bool picks, struct buf *buf,
+                  struct err *err)
+{
+    int64_t now_ns = clock_now_ns(verbs->clock);
+    uint8_t *verdicts = arena_alloc(q->arena, q->count + 1);
+    if (!verdicts)
+        return err_no_memory(err, "filtering");
+    judge_all(q, now_ns, verdicts);
+    count_verdicts(verbs, verdicts, q->count);
+    if (verbs->extender && snapshot_to_note(q) != 0)
+        extender_refused(verbs->extender, refusal_new(&q->pod, q->nodes, verdicts, q->count));
+    if (decisions_filtered(verbs->decisions, &q->pod, q->nodes, verdicts, q->count,
+                           snapshot_to_note(q)))
+        return ask_again(err);
+    if (picks)
+        return pick(verbs, q, verdicts, now_ns, buf, err);
+    wire_write_filter(buf, &q->args, q->nodes, verdicts, q->count);
+    return 0;
+}
+
+static void log_failure(struct verbs *verbs, struct str verb, const struct err *err)
 {
     /* A standby is asked now and then, while the Service forgets it. */
     if (err->code == 503 || err->code == ASK_AGAIN)
-        log_debug(verbs->log, "request refused", LOG_CSTR("verb", verb), LOG_ERR(err));
+        log_debug(verbs->log, "request refused", LOG_STR("verb", verb), LOG_ERR(err));
     else
-        log_warn(verbs->log, "request refused", LOG_CSTR("verb", verb), LOG_ERR(err));
+        log_warn(verbs->log, "request refused", LOG_STR("verb", verb), LOG_ERR(err));
 }
 
-static void handle_filter(void *ctx, const struct http_request *request,
+static void answer_filter(struct verbs *verbs, const struct http_request *request, bool picks,
                           struct http_response *response)
 {
-    struct verbs *verbs = ctx;
     int64_t start_ns = clock_now_ns(verbs->clock);
+    struct str verb = picks ? STR("pick") : STR("filter");
+    struct question q;
     struct err err;
     struct buf buf;
     buf_init(&buf, arena_mem(request->arena), ANSWER_MAX);
-    int result = filter(verbs, request, &buf, &err);
+    int result = read_question(verbs, request, &q, &err);
+    if (result == 0 && q.snapshot)
+        result = filter(verbs, &q, picks, &buf, &err);
+    snapshot_unref(q.snapshot);
     if (result < 0) {
         wire_write_filter_error(&buf, str_from_cstr(err.message));
-        log_failure(verbs, "filter", &err);
+        log_failure(verbs, verb, &err);
     }
     send_json(request, response, &buf);
     struct str outcome = result == 0             ? STR("ok")
                          : err.code == ASK_AGAIN ? STR("again")
                                                  : STR("error");
-    observe(verbs, STR("filter"), start_ns, outcome);
+    observe(verbs, verb, start_ns, outcome);
+}
+
+static void handle_filter(void *ctx, const struct http_request *request,
+                          struct http_response *response)
+{
+    answer_filter(ctx, request, false, response);
+}
+
+static void handle_pick(void *ctx, const struct http_request *request,
+                        struct http_response *response)
+{
+    answer_filter(ctx, request, true, response);
 }
 
 /* ---- Prioritize ---- */
@@ -328,32 +383,16 @@ static void remember_best(struct verbs *verbs, const struct question *q,
         decisions_scored(verbs->decisions, &q->pod, q->nodes[best].name, candidates[best].score);
 }
 
-static void find_candidates(const struct question *q, int64_t now_ns,
-                            struct score_candidate *candidates)
-{
-    const struct snapshot_node *found[SNAPSHOT_FIND_MAX];
-    for (size_t start = 0; start < q->count; start += SNAPSHOT_FIND_MAX) {
-        size_t count = find_some(q, start, found);
-        for (size_t i = 0; i < count; i++) {
-            if (found[i])
-                candidates[start + i] = (struct score_candidate){
-                    .node = &found[i]->node,
-                    .heartbeat_age_ns = snapshot_heartbeat_age_ns(found[i], now_ns)};
-        }
-    }
-}
-
 static int prioritize(struct verbs *verbs, const struct http_request *request, struct buf *buf,
                       struct err *err)
 {
     struct question q;
     int result = read_question(verbs, request, &q, err);
     struct score_candidate *candidates =
-        result < 0 ? NULL : ARENA_NEW_ARRAY(q.arena, struct score_candidate, q.count + 1);
+        result < 0 ? NULL : find_candidates(&q, NULL, clock_now_ns(verbs->clock));
     if (result == 0 && !candidates)
         result = err_no_memory(err, "scoring");
     if (result == 0 && candidates && q.snapshot) {
-        find_candidates(&q, clock_now_ns(verbs->clock), candidates);
         score_rank(verbs->packer, &q.pod, candidates, q.count);
         wire_write_scores(buf, q.nodes, candidates, q.count);
         remember_best(verbs, &q, candidates);
@@ -373,7 +412,7 @@ static void handle_prioritize(void *ctx, const struct http_request *request,
     int result = prioritize(verbs, request, &buf, &err);
     if (result < 0) {
         wire_write_scores(&buf, NULL, NULL, 0);
-        log_failure(verbs, "prioritize", &err);
+        log_failure(verbs, STR("prioritize"), &err);
     }
     send_json(request, response, &buf);
     observe(verbs, STR("prioritize"), start_ns, result == 0 ? STR("ok") : STR("error"));
@@ -454,7 +493,7 @@ static void handle_bind(void *ctx, const struct http_request *request,
                                      "still be done"),
                        request->start_ns);
     } else if (begin_binding(verbs, request, &err) < 0) {
-        log_failure(verbs, "bind", &err);
+        log_failure(verbs, STR("bind"), &err);
         answer_binding(verbs, request, response, str_from_cstr(err.message), request->start_ns);
     }
 }
@@ -539,7 +578,7 @@ static void handle_preempt(void *ctx, const struct http_request *request,
     if (!is_answered) {
         /* There is no place for an error: nothing is preempted. */
         wire_write_preemption(&buf, NULL, 0);
-        log_failure(verbs, "preempt", &err);
+        log_failure(verbs, STR("preempt"), &err);
     }
     send_json(request, response, &buf);
     observe(verbs, STR("preempt"), request->start_ns, is_answered ? STR("ok") : STR("error"));
@@ -550,13 +589,15 @@ void verbs_routes(struct verbs *verbs, struct http_route routes[VERB_ROUTES])
     routes[0] = (struct http_route){
         .method = "POST", .path = "/filter", .handler = handle_filter, .ctx = verbs};
     routes[1] = (struct http_route){
+        .method = "POST", .path = "/pick", .handler = handle_pick, .ctx = verbs};
+    routes[2] = (struct http_route){
         .method = "POST", .path = "/prioritize", .handler = handle_prioritize, .ctx = verbs};
-    routes[2] = (struct http_route){.method = "POST",
+    routes[3] = (struct http_route){.method = "POST",
                                     .path = "/bind",
                                     .max_body = 64 * 1024,
                                     .handler = handle_bind,
                                     .ctx = verbs};
-    routes[3] = (struct http_route){
+    routes[4] = (struct http_route){
         .method = "POST", .path = "/preempt", .handler = handle_preempt, .ctx = verbs};
 }
 

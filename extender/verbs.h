@@ -1,8 +1,11 @@
 /*
- * What the extender's two HTTP servers answer: /filter, /prioritize, /bind and /preempt for kube-scheduler;
+ * What the extender's two HTTP servers answer: /filter or /pick, /prioritize, /bind and /preempt for kube-scheduler;
  * /explain/NAMESPACE/POD and /nodes for people, beside /metrics, /healthz and /readyz. Handlers only compute,
  * on one snapshot each; any number of them run at once. A binding waits without a thread until the server
  * has answered, a question about victims until the thread that has the caches has.
+ *
+ * /pick is /filter for a kube-scheduler that asks no other extender behind this one: of the nodes that fit it
+ * names only those that are worth a look (extender/pick.h).
  */
 #ifndef EXTENDER_VERBS_H
 #define EXTENDER_VERBS_H
@@ -13,7 +16,7 @@
 #include "extender/extender.h"
 #include "http/health.h"
 
-enum { VERB_ROUTES = 4, PEOPLE_ROUTES = HEALTH_ROUTES + 2 };
+enum { VERB_ROUTES = 5, PEOPLE_ROUTES = HEALTH_ROUTES + 2 };
 
 struct verbs {
     const struct log *log;

@@ -458,24 +458,44 @@ static void write_failed(struct buf *buf, const struct wire_node *nodes, const u
     buf_put(buf, is_first ? STR("null") : STR("}"));
 }
 
+static void put_before_nodes(struct buf *buf, const struct wire_args *args)
+{
+    buf_put(buf, args->has_names ? STR("{\"Nodes\":null,\"NodeNames\":")
+                                 : STR("{\"Nodes\":{\"metadata\":{},\"items\":"));
+}
+
+static void put_behind_nodes(struct buf *buf, const struct wire_args *args)
+{
+    if (!args->has_names)
+        buf_put(buf, STR("},\"NodeNames\":null"));
+    buf_put(buf, STR(",\"FailedNodes\":"));
+}
+
 void wire_write_filter(struct buf *buf, const struct wire_args *args, const struct wire_node *nodes,
                        const uint8_t *verdicts, size_t count)
 {
     enum { AROUND = 256 };
     buf_reserve(buf, args->nodes.len + AROUND);
-    if (args->has_names) {
-        buf_put(buf, STR("{\"Nodes\":null,\"NodeNames\":"));
-        write_fitting(buf, nodes, verdicts, count);
-    } else {
-        buf_put(buf, STR("{\"Nodes\":{\"metadata\":{},\"items\":"));
-        write_fitting(buf, nodes, verdicts, count);
-        buf_put(buf, STR("},\"NodeNames\":null"));
-    }
-    buf_put(buf, STR(",\"FailedNodes\":"));
+    put_before_nodes(buf, args);
+    write_fitting(buf, nodes, verdicts, count);
+    put_behind_nodes(buf, args);
     write_failed(buf, nodes, verdicts, count, false);
     buf_put(buf, STR(",\"FailedAndUnresolvableNodes\":"));
     write_failed(buf, nodes, verdicts, count, true);
     buf_put(buf, STR(",\"Error\":\"\"}\n"));
+}
+
+void wire_write_picked(struct buf *buf, const struct wire_args *args, const struct wire_node *nodes,
+                       const size_t *picked, size_t count)
+{
+    put_before_nodes(buf, args);
+    for (size_t i = 0; i < count; i++) {
+        buf_put_char(buf, i == 0 ? '[' : ',');
+        buf_put(buf, nodes[picked[i]].text);
+    }
+    buf_put_char(buf, ']');
+    put_behind_nodes(buf, args);
+    buf_put(buf, STR("null,\"FailedAndUnresolvableNodes\":null,\"Error\":\"\"}\n"));
 }
 
 void wire_write_filter_error(struct buf *buf, struct str message)

@@ -70,6 +70,10 @@ void wire_write_preemption(struct buf *buf, const struct wire_candidate *candida
 /* ExtenderFilterResult: verdicts[i] is that of nodes[i]. Failure is the buffer's. */
 void wire_write_filter(struct buf *buf, const struct wire_args *args, const struct wire_node *nodes,
                        const uint8_t *verdicts, size_t count);
+/* The same that names only nodes[picked[i]], one at least: for a pod that has found nodes, kube-scheduler makes nothing
+ * of why others do not fit. */
+void wire_write_picked(struct buf *buf, const struct wire_args *args, const struct wire_node *nodes,
+                       const size_t *picked, size_t count);
 void wire_write_filter_error(struct buf *buf, struct str message);
 /* HostPriorityList, without those that score nothing when it would be long. It has no place for an error: an empty
  * one scores nothing. */

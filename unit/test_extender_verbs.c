@@ -121,17 +121,8 @@ static void change(struct fixture *f, const struct cached_pod *before,
 
 /* ---- Asking ---- */
 
-/* The answer to a question about a share, in the arena. */
-static struct str ask(struct fixture *f, struct arena *arena, const char *verb, const char *uid,
-                      const char *status, const char *names)
+static struct str post(struct fixture *f, struct arena *arena, const char *verb, struct str body)
 {
-    struct str body = arena_printf(
-        arena,
-        "{\"Pod\":{\"metadata\":{\"namespace\":\"team\",\"name\":\"p\",\"uid\":\"%s\"},"
-        "\"spec\":{\"containers\":[{\"resources\":{\"requests\":"
-        "{\"callboard.dev/gpu-milli\":\"300\"}}}]},\"status\":{%s}},\"Nodes\":null,"
-        "\"NodeNames\":[%s]}",
-        uid, status, names);
     struct http_request request = {
         .method = STR("POST"), .path = str_from_cstr(verb), .body = body, .arena = arena};
     struct http_response response = {0};
@@ -140,6 +131,35 @@ static struct str ask(struct fixture *f, struct arena *arena, const char *verb, 
             f->routes[i].handler(f->routes[i].ctx, &request, &response);
     }
     return response.status == 200 ? response.body : (struct str){NULL, 0};
+}
+
+/* A question about a pod that asks for these resources. */
+static struct str question(struct arena *arena, const char *uid, const char *resources,
+                           const char *status, const char *names)
+{
+    return arena_printf(arena,
+                        "{\"Pod\":{\"metadata\":{\"namespace\":\"team\",\"name\":\"p\","
+                        "\"uid\":\"%s\"},\"spec\":{\"containers\":[{\"resources\":"
+                        "{\"requests\":{%s}}}]},\"status\":{%s}},\"Nodes\":null,"
+                        "\"NodeNames\":[%s]}",
+                        uid, resources, status, names);
+}
+
+static const char share[] = "\"callboard.dev/gpu-milli\":\"300\"";
+
+/* The answer to a question about a share, in the arena. */
+static struct str ask(struct fixture *f, struct arena *arena, const char *verb, const char *uid,
+                      const char *status, const char *names)
+{
+    return post(f, arena, verb, question(arena, uid, share, status, names));
+}
+
+/* The same of a pod that asks for these resources. */
+static struct str ask_for(struct fixture *f, const char *verb, const char *resources,
+                          const char *names)
+{
+    struct arena *arena = &f->shared.arena;
+    return post(f, arena, verb, question(arena, "u", resources, "", names));
 }
 
 static bool has(struct str text, const char *part)
@@ -279,6 +299,87 @@ static void nothing_is_explained_by_what_was_said_of_another_pod_of_that_name(vo
     assert_false(has(explain(f), "\"fit\""));
 }
 
+/* ---- Pick ---- */
+
+static void the_node_that_stands_above_all_others_is_picked(void **state)
+{
+    struct fixture *f = *state;
+    const char *names = "\"full\",\"b\",\"unknown\",\"a\"";
+    give_node(f, "a", "");
+    give_node(f, "b", "");
+    give_node(f, "full", "");
+    change(f, NULL, make_pod(f, "other", "full"));
+    assert_true(census_publish(f->census));
+    struct str scores = ask_for(f, "/prioritize", share, names);
+    assert_true(has(scores, "{\"Host\":\"a\",\"Score\":10}"));
+    /* kube-scheduler wants no reasons for a pod that has found its node. */
+    assert_str_is(ask_for(f, "/pick", share, names),
+                  "{\"Nodes\":null,\"NodeNames\":[\"a\"],\"FailedNodes\":null,"
+                  "\"FailedAndUnresolvableNodes\":null,\"Error\":\"\"}\n");
+    /* People are told of all nodes. */
+    assert_true(has(explain(f), "\"nodes\":4,\"fit\":2,"));
+    assert_true(has(explain(f), "\"best\":{\"node\":\"a\",\"score\":10}"));
+    /* A node that does not fit is none to pick, however its name reads. */
+    assert_true(has(ask_for(f, "/pick", share, "\"full\",\"b\""), "[\"b\"]"));
+}
+
+static void where_kube_scheduler_has_a_say_pick_names_all_that_fit(void **state)
+{
+    struct fixture *f = *state;
+    const char *core = "\"cpu\":\"1\"", *names = "\"gpu\",\"unknown\",\"plain\"";
+    give_node(f, "gpu", "");
+    give(f, census_node_sink(f->census),
+         "{'metadata':{'name':'plain'},'status':{'allocatable':{'cpu':'8'},"
+         "'conditions':[{'type':'Ready','status':'True'}]}}");
+    assert_true(census_publish(f->census));
+    struct str picked = ask_for(f, "/pick", core, names);
+    assert_true(has(picked, "\"NodeNames\":[\"gpu\",\"plain\"],\"FailedNodes\":{\"unknown\":"));
+    assert_str_equal(picked, ask_for(f, "/filter", core, names));
+    /* Without a node that has no GPUs, where its CPU is missed the least is ours to say. */
+    give_node(f, "other-gpu", "");
+    assert_true(census_publish(f->census));
+    assert_true(has(ask_for(f, "/pick", core, "\"other-gpu\",\"gpu\""), ":[\"gpu\"],"));
+}
+
+static void a_pod_that_fits_nowhere_is_told_why_by_pick_as_by_filter(void **state)
+{
+    struct fixture *f = *state;
+    const char *names = "\"unknown\",\"full\"";
+    give_node(f, "full", "");
+    change(f, NULL, make_pod(f, "other", "full"));
+    assert_true(census_publish(f->census));
+    struct str picked = ask_for(f, "/pick", share, names);
+    assert_true(has(picked, "\"NodeNames\":[],\"FailedNodes\":{\"unknown\":"));
+    assert_true(has(picked, "\"full\":\"GPU: no device has enough left for the share\""));
+    assert_true(has(ask_for(f, "/pick", share, names), again));
+    assert_str_equal(ask_for(f, "/filter", share, names), picked);
+}
+
+struct picking {
+    struct fixture *f;
+    struct str body;
+};
+
+static bool pick_one(const struct mem *mem, void *ctx)
+{
+    const struct picking *picking = ctx;
+    struct arena arena;
+    arena_init(&arena, mem, 64, 1 << 20);
+    bool is_picked = has(post(picking->f, &arena, "/pick", picking->body), ":[\"a\"],");
+    arena_done(&arena);
+    return is_picked;
+}
+
+static void picking_needs_memory(void **state)
+{
+    struct fixture *f = *state;
+    struct str body = question(&f->shared.arena, "u", share, "", "\"b\",\"a\"");
+    give_node(f, "a", "");
+    give_node(f, "b", "");
+    assert_true(census_publish(f->census));
+    test_every_allocation_failing(pick_one, &(struct picking){f, body});
+}
+
 static void nodes_are_measured_as_workers(void **state)
 {
     struct fixture *f = *state;
@@ -403,6 +504,10 @@ int main(void)
         TEST(what_changes_nothing_makes_no_new_snapshot),
         TEST(what_would_help_is_explained_until_the_pod_is_bound),
         TEST(nothing_is_explained_by_what_was_said_of_another_pod_of_that_name),
+        TEST(the_node_that_stands_above_all_others_is_picked),
+        TEST(where_kube_scheduler_has_a_say_pick_names_all_that_fit),
+        TEST(a_pod_that_fits_nowhere_is_told_why_by_pick_as_by_filter),
+        TEST(picking_needs_memory),
         TEST(nodes_are_measured_as_workers),
         TEST(answers_are_of_one_moment_while_everything_changes),
     };

@@ -268,6 +268,32 @@ static void every_verdict_is_written_where_it_belongs(void **state)
                   "\"d\":\"GPU: of another type\"},\"Error\":\"\"}\n");
 }
 
+static void only_what_is_picked_is_named(void **state)
+{
+    struct extender_fixture *f = *state;
+    static const struct {
+        const char *request, *answer;
+    } cases[] = {
+        {"{\"Pod\":{},\"NodeNames\":[\"a\",\"b\",\"c\"]}",
+         "{\"Nodes\":null,\"NodeNames\":[\"c\",\"a\"],\"FailedNodes\":null,"
+         "\"FailedAndUnresolvableNodes\":null,\"Error\":\"\"}\n"},
+        {"{\"Pod\":{},\"Nodes\":{\"items\":[{\"metadata\":{\"name\":\"a\"}},"
+         "{\"metadata\":{\"name\":\"b\"}},{\"metadata\":{\"name\":\"c\"}}]}}",
+         "{\"Nodes\":{\"metadata\":{},\"items\":[{\"metadata\":{\"name\":\"c\"}},"
+         "{\"metadata\":{\"name\":\"a\"}}]},\"NodeNames\":null,\"FailedNodes\":null,"
+         "\"FailedAndUnresolvableNodes\":null,\"Error\":\"\"}\n"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct wire_args args = read_args(str_from_cstr(cases[i].request));
+        struct wire_node *nodes;
+        struct buf buf;
+        assert_int_equal(read_nodes(f, &args, &nodes), 3);
+        buf_init(&buf, arena_mem(&f->arena), 1 << 16);
+        wire_write_picked(&buf, &args, nodes, (const size_t[]){2, 0}, 2);
+        assert_str_is(buf_str(&buf), cases[i].answer);
+    }
+}
+
 static void errors_are_said_in_the_answer(void **state)
 {
     struct extender_fixture *f = *state;
@@ -376,6 +402,7 @@ int main(void)
         cmocka_unit_test(every_verdict_is_written_where_it_belongs),
         cmocka_unit_test(nodes_that_fit_are_told_as_they_came),
         cmocka_unit_test(of_many_nodes_those_that_score_nothing_are_not_told),
+        cmocka_unit_test(only_what_is_picked_is_named),
         cmocka_unit_test(errors_are_said_in_the_answer),
         cmocka_unit_test(reading_nodes_needs_memory),
     };

@@ -69,7 +69,7 @@ func (c *connection) ask(request []byte) (time.Duration, error) {
 
 // check sees to it that something was found: an error is quicker than an answer.
 func check(verb string, answer []byte, nodes int) error {
-	if verb == "filter" {
+	if verb != "prioritize" {
 		var result struct {
 			NodeNames *[]string
 			Nodes     *struct{ Items []json.RawMessage }
@@ -80,7 +80,7 @@ func check(verb string, answer []byte, nodes int) error {
 		}
 		found := result.NodeNames != nil && len(*result.NodeNames) > 0 || result.Nodes != nil && len(result.Nodes.Items) > 0
 		if result.Error != "" || !found {
-			return fmt.Errorf("filter found no node: %.300s", answer)
+			return fmt.Errorf("%s found no node: %.300s", verb, answer)
 		}
 		return nil
 	}

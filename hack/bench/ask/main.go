@@ -3,7 +3,7 @@
 //
 //	ask -extender PROGRAM [-out FILE] [-requests N] [-sizes NODES/PODS,…] [-plain]
 //
-// For each size: the time from the start until it is ready; the latency of filter and prioritize with the names
+// For each size: the time from the start until it is ready; the latency of filter, pick and prioritize with the names
 // of all nodes, over TLS or in plain HTTP, one request after the other as kube-scheduler sends them; its processor
 // time; the memory that it holds. Where there are 1,000 nodes, the same with whole nodes, which are 26 MB.
 //
@@ -128,7 +128,7 @@ func (b *benchmark) addMemory(s *program.Server, name string) error {
 
 func (b *benchmark) load(ctx context.Context, s *program.Server, c *cluster, name string) error {
 	c.begin()
-	for _, verb := range []string{"filter", "prioritize"} {
+	for _, verb := range []string{"filter", "pick", "prioritize"} {
 		for i, asked := range questions(c, true) {
 			kind := name + verb + "_" + []string{"share", "whole", "plugin", "cpu"}[i]
 			if err := b.ask(ctx, s, kind, verb, asked, b.requests); err != nil {
