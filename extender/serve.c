@@ -278,6 +278,7 @@ static void done(struct service *s)
     snapshot_source_done(&s->snapshots);
     process_close(&s->process);
     decisions_free(s->verbs.decisions);
+    pace_done(&s->verbs.pace);
     certificate_close(&s->certificate);
     catalog_source_done(&s->catalog);
     metrics_done(&s->metrics);
@@ -290,6 +291,7 @@ int extender_serve(const struct extender_serve_options *options, const struct lo
     int status = 0;
     metrics_init(&s.metrics, mem_system());
     snapshot_source_init(&s.snapshots);
+    pace_init(&s.verbs.pace, WORKERS); /* those beyond would wait here to be sent */
     program_block_signals();
     if (start(&s, &err) < 0) {
         log_error(log, "cannot start", LOG_ERR(&err));

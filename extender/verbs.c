@@ -131,6 +131,9 @@ void verbs_add_metrics(struct verbs *verbs)
         "Nodes on which kube-scheduler would end pods for one of higher priority: kept as it "
         "said, changed (other pods free the devices), dropped (none do).",
         METRICS_LABELS("result"), 4);
+    verbs->held = metrics_counter(
+        m, "callboard_extender_held_total",
+        "Questions whose answer was put off because too many bindings were under way.");
     metrics_collector(m, METRICS_GAUGE, "callboard_extender_waiting_pods",
                       "Pods for which the last filtering found no node.", METRICS_NO_LABELS, 1,
                       collect_waiting, verbs);
@@ -341,6 +344,10 @@ static void answer_filter(struct verbs *verbs, const struct http_request *reques
     struct question q;
     struct err err;
     struct buf buf;
+    if (pace_hold(&verbs->pace, request)) {
+        counter_add(verbs->held, 1);
+        return;
+    }
     buf_init(&buf, arena_mem(request->arena), ANSWER_MAX);
     int result = read_question(verbs, request, &q, &err);
     if (result == 0 && q.snapshot)
@@ -428,6 +435,7 @@ void verbs_answered(void *ctx, struct bind_request *request)
         log_warn(verbs->log, "not bound", LOG_STR("namespace", request->binding.namespace),
                  LOG_STR("pod", request->binding.name), LOG_STR("node", request->binding.node),
                  LOG_CSTR("error", request->error));
+    pace_end_binding(&verbs->pace);
     http_wait_end(request->wait);
     bind_request_unref(request);
 }
@@ -460,7 +468,9 @@ static int begin_binding(struct verbs *verbs, const struct http_request *request
         return err_set(err, 503, "too many bindings are under way");
     }
     struct http_wait *wait = bind->wait;
+    pace_begin_binding(&verbs->pace);
     if (!extender_bind(verbs->extender, bind_request_ref(bind))) {
+        pace_end_binding(&verbs->pace);
         snprintf(bind->error, sizeof(bind->error), "too many bindings are under way");
         atomic_store(&bind->is_done, true);
         http_wait_end(wait);

@@ -14,6 +14,7 @@
 #include "base/metrics.h"
 #include "extender/decisions.h"
 #include "extender/extender.h"
+#include "extender/pace.h"
 #include "http/health.h"
 
 enum { VERB_ROUTES = 5, PEOPLE_ROUTES = HEALTH_ROUTES + 2 };
@@ -29,11 +30,13 @@ struct verbs {
     unsigned bind_wait_ms;     /* how long a binding is waited for */
     atomic_bool is_active;     /* whether requests are answered, or refused */
     struct health health;
+    struct pace pace;
 
     struct histogram_family *seconds;
     struct counter_family *requests;
     struct counter_family *verdicts;
     struct counter_family *preemption_nodes;
+    struct counter *held;
 };
 
 /* Makes the metrics; the other members are set by the caller. */

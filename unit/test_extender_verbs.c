@@ -44,6 +44,7 @@ static int set_up(void **state)
                               .decisions = decisions_new(mem_system(), &f->clock.clock, &err),
                               .is_active = true};
     assert_true(f->census && f->verbs.packer && f->verbs.decisions);
+    pace_init(&f->verbs.pace, 1);
     verbs_add_metrics(&f->verbs);
     verbs_routes(&f->verbs, f->routes);
     verbs_people_routes(&f->verbs, f->people_routes);
@@ -57,6 +58,7 @@ static int tear_down(void **state)
     census_free(f->census);
     snapshot_source_done(&f->source);
     decisions_free(f->verbs.decisions);
+    pace_done(&f->verbs.pace);
     packer_free(f->verbs.packer);
     metrics_done(&f->metrics);
     extender_fixture_done(&f->told);
