@@ -297,6 +297,25 @@ static int send(struct binding *binding, struct err *err)
 
 /* ---- Beginning ---- */
 
+/* Again, because kube-scheduler asks about the next pod before it has this one bound, and does not count keys that a pod
+ * has by its RuntimeClass alone, nor jobs. */
+static enum verdict judge_again(const struct node *node, const struct pod_load *load)
+{
+    static const enum resource keys[] = {RESOURCE_INDEX_SGX, RESOURCE_INDEX_TDX,
+                                         RESOURCE_INDEX_SNP};
+    const struct node_facts *facts = node->facts;
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        enum resource r = keys[i];
+        int64_t wanted = load->amounts.of[r];
+        bool is_counted = facts->counted >> r & 1;
+        if (is_counted && wanted > 0 && wanted > facts->capacity.of[r] - node->load.amounts.of[r])
+            return VERDICT_TEE_TAKEN;
+    }
+    if (load->is_ours && facts->max_jobs >= 0 && node->load.jobs >= facts->max_jobs)
+        return VERDICT_MAX_JOBS;
+    return VERDICT_FITS;
+}
+
 /* NULL, or why the node cannot take it any more. */
 static const char *choose(struct binder *binder, const struct cached_pod *pod, struct str name,
                           struct pod_load *load)
@@ -307,6 +326,9 @@ static const char *choose(struct binder *binder, const struct cached_pod *pod, s
     if (!node)
         return "the node is not known to the extender";
     node = census_node_for(binder->config.census, node, pod->stored.uid, pod->priority, &own);
+    enum verdict verdict = judge_again(node, load);
+    if (verdict != VERDICT_FITS)
+        return verdict_reason(verdict).ptr;
     load->devices = 0; /* whatever its annotation says before it is bound */
     if (milli == 0)
         return NULL;

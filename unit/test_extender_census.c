@@ -491,6 +491,48 @@ static void no_device_is_promised_twice_while_bindings_are_under_way(void **stat
     expect_no_drift(f);
 }
 
+/* A node with one key, and one for one job: kube-scheduler counts neither. */
+static void what_only_we_count_is_not_promised_twice_while_bindings_are_under_way(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *annotations, *pod_labels, *runtime_class, *error;
+    } cases[] = {
+        {"", "", "'runtimeClassName':'kata-qemu-tdx',", "TEE: all capacity is taken"},
+        {"'callboard.dev/max-jobs':'1'", "'app.kubernetes.io/managed-by':'callboard'", "",
+         "the node has its callboard.dev/max-jobs"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        give(f, &f->node_sink,
+             print(f,
+                   "{'metadata':{'name':'n%zu','annotations':{%s},'labels':"
+                   "{'feature.node.kubernetes.io/cpu-security.tdx.enabled':'true'}},"
+                   "'status':{'allocatable':{'cpu':'8','tdx.intel.com/keys':'1'},"
+                   "'conditions':[{'type':'Ready','status':'True'}]}}",
+                   i, cases[i].annotations));
+        for (size_t k = 0; k < 2; k++) {
+            const char *name = print(f, "p%zu-%zu", i, k);
+            give(f, &f->pod_sink,
+                 print(f,
+                       "{'metadata':{'namespace':'team','name':'%s','uid':'uid-%s',"
+                       "'resourceVersion':'%lld','labels':{%s}},'spec':{%s"
+                       "'schedulerName':'callboard-scheduler','containers':[{}]}}",
+                       name, name, (long long)++f->version, cases[i].pod_labels,
+                       cases[i].runtime_class));
+            bind_pod(f, name, print(f, "n%zu", i));
+        }
+        assert_int_equal(f->fake.count, 2 * i + 1);
+        expect_answer(f, 3 * i, cases[i].error);
+        /* What is refused by the server is free again. */
+        fake_answer(&f->fake, 2 * i, 404,
+                    "{\"kind\":\"Status\",\"code\":404,\"reason\":\"NotFound\"}");
+        bind_pod(f, print(f, "p%zu-1", i), print(f, "n%zu", i));
+        fake_answer(&f->fake, 2 * i + 1, 201, "{}");
+        expect_answer(f, 3 * i + 2, "");
+    }
+    expect_no_drift(f);
+}
+
 static void asking_again_gives_the_same_answer(void **state)
 {
     struct fixture *f = *state;
@@ -785,6 +827,7 @@ int main(void)
         TEST(node_and_devices_are_written_in_one_request),
         TEST(a_pod_of_another_scheduler_is_not_bound),
         TEST(no_device_is_promised_twice_while_bindings_are_under_way),
+        TEST(what_only_we_count_is_not_promised_twice_while_bindings_are_under_way),
         TEST(asking_again_gives_the_same_answer),
         TEST(a_lost_answer_is_asked_for),
         TEST(doubt_ends_by_asking_the_server_again),
