@@ -44,11 +44,6 @@ teardown() {
 	kubectl delete pods --all --force --grace-period=0
 }
 
-# Bats waits for whoever holds its descriptors, and the process outlives the test.
-extender() {
-	"$root/hack/extender" "$@" 3>&- 4>&-
-}
-
 # make_node NAME LABELS RESOURCES: a fake node of this file.
 make_node() {
 	jq -n --arg name "$1" --arg pool "$pool" --arg ns "$NS" --argjson labels "$2" --argjson more "$3" '
@@ -95,20 +90,9 @@ is_placed() {
 	[[ $(placed "$1") != "- "* ]]
 }
 
-# waits_for NAME REASON: the scheduler said that no node fits, and this of them.
-waits_for() {
-	kubectl get pod "$1" -o json | jq -e --arg reason "$2" \
-		'.status.conditions[]? | select(.type == "PodScheduled" and (.message | contains($reason)))'
-}
-
 assert_promises_kept() {
 	run "$root/hack/promises"
 	assert_ok
-}
-
-# health PATH: from the replica that is active.
-health() {
-	curl -sf --noproxy '*' "http://127.0.0.1:$(extender health "$(extender active)")$1"
 }
 
 # ---- Placing ----

@@ -234,6 +234,24 @@ put() {
 	mv "$2.new" "$2"
 }
 
+# ---- The extender ----
+
+# As `webhook`.
+extender() {
+	"$root/hack/extender" "$@" 3>&- 4>&-
+}
+
+# health PATH: from the replica that is active.
+health() {
+	curl -sf --noproxy '*' "http://127.0.0.1:$(extender health "$(extender active)")$1"
+}
+
+# waits_for NAME REASON: the scheduler said that no node fits, and this of them.
+waits_for() {
+	kubectl get pod "$1" -o json | jq -e --arg reason "$2" \
+		'.status.conditions[]? | select(.type == "PodScheduled" and (.message | contains($reason)))'
+}
+
 # ---- Assertions ----
 
 # fail MESSAGE...: with what the last `run` said.
