@@ -481,8 +481,8 @@ static void begin(struct preemptor *p, const struct pod *pod, const struct choic
     }
     struct str list = node_devices_print(choice->devices, devices);
     snprintf(message, sizeof(message),
-             "No device has enough left: %zu pod%s of lower priority on node %" PRIstr
-             " are evicted, and devices %" PRIstr " are held for %lld s",
+             "No device has enough left: evicting %zu pod%s of lower priority from node %" PRIstr
+             ", and holding its devices %" PRIstr " for %lld s",
              e->count, e->count == 1 ? "" : "s", STR_ARG(e->node), STR_ARG(list),
              (long long)(p->config.hold_ns / CLOCK_NS_PER_SEC));
     tell_preemptor(p, false, "PreemptionStarted", message);

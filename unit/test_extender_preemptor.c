@@ -319,7 +319,9 @@ static void the_cheapest_pod_goes_and_its_device_is_held(void **state)
     assert_int_equal(census_holds(f->census), 1);
     fake_answer(&f->fake, (size_t)eviction, 201, "{}");
     expect_none(f, &seen);
-    assert_true(has_event(f, "PreemptionStarted", "devices 0 are held for 60 s"));
+    assert_true(has_event(
+        f, "PreemptionStarted",
+        "evicting 1 pod of lower priority from node n, and holding its devices 0 for 60 s"));
     assert_true(has_event(f, "Preempted", "Preempted by pod team/p on node n"));
     /* Nobody else gets it, not even in part, before and after the pod has gone. */
     assert_int_equal(judge_new(f, "other", 500, 10), VERDICT_FITS); /* the other half of 1 */
