@@ -20,8 +20,8 @@ struct kube_resource {
 
 extern const struct kube_resource kube_pods, kube_services, kube_nodes, kube_endpoint_slices,
     kube_events, kube_leases, kube_jobs, kube_config_maps, kube_volume_claims, kube_secrets,
-    kube_disruption_budgets, kube_performers, kube_jobflows, kube_jobflow_templates, kube_mutating_webhooks,
-    kube_validating_webhooks;
+    kube_disruption_budgets, kube_performers, kube_jobflows, kube_jobflow_templates,
+    kube_mutating_webhooks, kube_validating_webhooks;
 
 /* Whether it can be a part of a path: not empty, "." or ".." (an empty name would make the request one
  * for the whole collection). */
