@@ -454,7 +454,8 @@ static void look_at_watched(struct flow_scene *scene, uint32_t i)
     }
 }
 
-/* Those behind the one that is looked at may go meanwhile, when the flow stops: the place is found anew. */
+/* The one that is looked at may go to the end of the list, and those behind it may leave it meanwhile, when the
+ * flow stops: then the place is found anew. */
 static void look_at_all_watched(struct flow_scene *scene)
 {
     struct flow_run *run = &scene->book->run;
@@ -466,12 +467,14 @@ static void look_at_all_watched(struct flow_scene *scene)
     uint32_t left = run->lists[RUN_WATCHED].count;
     for (uint32_t i = flow_run_first(run, RUN_WATCHED), next; i != RUN_NONE && left > 0;
          i = next, left--) {
-        uint32_t before = run->steps[i].prev;
+        uint32_t before = run->steps[i].prev, behind = run->steps[i].next;
         if (decisions && run->steps[i].phase == STEP_PENDING_APPROVAL)
             flow_decide(scene, i, decisions);
         if (run->steps[i].list == RUN_WATCHED)
             look_at_watched(scene, i);
-        if (run->steps[i].list == RUN_WATCHED)
+        if (behind == RUN_NONE || run->steps[behind].list == RUN_WATCHED)
+            next = behind;
+        else if (run->steps[i].list == RUN_WATCHED)
             next = run->steps[i].next;
         else if (before != RUN_NONE && run->steps[before].list == RUN_WATCHED)
             next = run->steps[before].next;

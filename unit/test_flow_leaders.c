@@ -297,6 +297,26 @@ static void a_job_that_goes_after_the_cache_has_shown_it_late_is_lost(void **sta
     assert_string_equal(flow_world_step(w, "f", "a", "reason"), "JobLost");
 }
 
+/* The server is asked for all of them, every ten seconds. */
+static void several_jobs_that_the_cache_shows_late_are_awaited_together(void **state)
+{
+    struct flow_world *w = &((struct fixture *)*state)->world;
+    begin(w, "'steps':[{'name':'a'},{'name':'b'},{'name':'c'}]");
+    flow_world_restart(w);
+    static const char *const steps[] = {"a", "b", "c"};
+    for (size_t i = 0; i < 3; i++)
+        flow_world_hide(w, &kube_jobs, flow_world_job(w, "f", steps[i]));
+    flow_world_pass(w, 1);
+    size_t before = w->reconciles;
+    flow_world_pass(w, 60);
+    assert_in_range(w->reconciles - before, 6, 30);
+    assert_string_equal(flow_world_steps(w, "f"), "a=Running b=Running c=Running");
+    delete_children(w);
+    flow_world_pass(w, 25);
+    assert_string_equal(flow_world_steps(w, "f"), "a=Failed b=Failed c=Failed");
+    assert_string_equal(flow_world_step(w, "f", "c", "reason"), "JobLost");
+}
+
 /* ---- The start ---- */
 
 static void a_start_that_another_process_has_written_stays(void **state)
@@ -382,6 +402,7 @@ int main(void)
         WORLD(what_a_step_depends_on_through_others_is_not_run_again_either),
         cmocka_unit_test(a_job_that_the_cache_does_not_show_yet_is_not_lost),
         WORLD(a_job_that_goes_after_the_cache_has_shown_it_late_is_lost),
+        WORLD(several_jobs_that_the_cache_shows_late_are_awaited_together),
         WORLD(a_start_that_another_process_has_written_stays),
         WORLD(resources_that_another_process_has_made_are_not_made_again),
         WORLD(a_refusal_does_not_write_over_what_another_process_has_told),
