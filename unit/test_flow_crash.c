@@ -9,7 +9,7 @@
 
 #include <stdio.h>
 
-enum { SEEDS = 150, ACTS = 80, FLOWS = 3, STEPS_MAX = 7 };
+enum { SEEDS = 300, ACTS = 80, FLOWS = 3, STEPS_MAX = 7 };
 
 struct play {
     struct flow_world *world;
@@ -168,6 +168,21 @@ static void end_a_job(struct play *play)
     }
 }
 
+/* Somebody tidies up. */
+static void delete_a_job(struct play *play)
+{
+    struct flow_world *w = play->world;
+    size_t count = flow_world_count(w, &kube_jobs);
+    uint64_t n = count ? roll(play, count) : 0;
+    for (size_t i = 0; i < w->count && count > 0; i++) {
+        if (w->objects[i].resource != &kube_jobs || n-- > 0)
+            continue;
+        flow_world_delete(w, &kube_jobs,
+                          kube_text_at(w->objects[i].json, "metadata", "name", NULL));
+        return;
+    }
+}
+
 static void decide(struct play *play, int flow)
 {
     char patch[160];
@@ -194,7 +209,7 @@ static void control(struct play *play)
 static void act(struct play *play)
 {
     struct flow_world *w = play->world;
-    switch (roll(play, 10)) {
+    switch (roll(play, 11)) {
     case 0:
     case 1:
     case 2:
@@ -206,6 +221,9 @@ static void act(struct play *play)
     case 4:
         w->now.now_ns += 3 * CLOCK_NS_PER_SEC;
         w->now.wall_ns += 3 * CLOCK_NS_PER_SEC;
+        break;
+    case 5:
+        delete_a_job(play);
         break;
     default:
         control(play);
