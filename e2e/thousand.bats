@@ -288,12 +288,13 @@ counts_of_the_pods() {
 	extender active
 	assert_equal "$(counts_of_the_pods)" "$(counts_of_the_extender)"
 	health /metrics >"$BATS_TEST_TMPDIR/metrics"
-	draining=$(kubectl get nodes -o json | jq '[.items[] | select(.spec.unschedulable)] | length')
 	assert_equal "callboard_extender_drift_total 0
 callboard_extender_drifted_nodes 0
 callboard_extender_overcommitted_devices 0
-callboard_extender_stray_nodes 0
-callboard_node_workers{state=\"Draining\"} $draining" "$(
-		grep -E '^callboard_(extender_(drift|overcommitted|stray)|node_workers.*Draining)' "$BATS_TEST_TMPDIR/metrics" | sort
+callboard_extender_stray_nodes 0" "$(
+		grep -E '^callboard_extender_(drift|overcommitted|stray)' "$BATS_TEST_TMPDIR/metrics" | LC_ALL=C sort
 	)"
+	assert_equal "$(jq '.items | length' "$BATS_TEST_TMPDIR/pods")" "$(awk -v ns="$NS-" '
+		index($0, "callboard_node_jobs{node=\"" ns) == 1 {sum += $NF}
+		END {print sum}' "$BATS_TEST_TMPDIR/metrics")"
 }
