@@ -290,7 +290,7 @@ bench-extender: all ## the extender's latency and memory on large clusters: QUES
 	@hack/bench/extender -requests $(QUESTIONS) -sizes $(SIZES)
 
 .PHONY: bench-scheduler bench-failover
-bench-scheduler: all ## kube-scheduler with the extender and without: PODS=n NODES=n TURNS=n KINDS="gpu cpu"
+bench-scheduler: all ## kube-scheduler with the extender and without: PODS=n NODES=n TURNS=n KINDS="gpu cpu unmarked"
 	@PODS="$(PODS)" NODES="$(NODES)" TURNS="$(TURNS)" KINDS="$(KINDS)" hack/bench/scheduler
 
 bench-failover: all ## binds while the active replica of the extender is killed: BINDS=n PAUSE=seconds
