@@ -369,7 +369,8 @@ static size_t bind_pod(struct fixture *f, const char *name, const char *requests
         pod_load_of(&pod, 0, &load);
         load.devices = *ret_devices = packer_devices(f->packer, &f->nodes[best], &load, false);
         node_load_add(&f->nodes[best].load, &load);
-        give_pod(f, name, requests, f->nodes[best].facts->name.ptr, "");
+        struct str node = arena_copy(&f->shared.arena, f->nodes[best].facts->name);
+        give_pod(f, name, requests, node.ptr, "");
         return best;
     }
     return NODES_MAX;
