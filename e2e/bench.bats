@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
-# The benchmark of the webhook, with so few requests that its figures mean nothing: that it works, and
-# that callboard-webhook and its peer in Go make the same objects and refuse the same ones.
+# Benchmarks with so few requests that their figures mean nothing: that they work, and that callboard-webhook and its
+# peer in Go make the same objects and refuse the same ones.
 
 # shellcheck source=e2e/lib.bash
 source "$BATS_TEST_DIRNAME/lib.bash"
@@ -13,5 +13,17 @@ source "$BATS_TEST_DIRNAME/lib.bash"
 	for name in {flow,flow-1000,performer}_{mutate,validate}_p50_{callboard,peer} soak_rss_after_200; do
 		jq -e --arg name "$name" '.figures[] | select(.name == $name) | .value > 0' \
 			"$root/build/bench/webhook.json" || fail "no figure $name"
+	done
+}
+
+@test "the benchmark of the extender has all that the extender reads, and gets answers" {
+	make -C "$root" --no-print-directory bench-extender QUESTIONS=5 SIZES=100/200 >"$BATS_TEST_TMPDIR/figures" \
+		2>"$BATS_TEST_TMPDIR/progress" || fail "$(cat "$BATS_TEST_TMPDIR"/{figures,progress})"
+	local file name
+	for file in extender extender-plain; do
+		for name in ready filter_share_p99 pick_whole_p99 prioritize_cpu_p99 loaded_anon; do
+			jq -e --arg name "$name" '.[] | select(.name | endswith($name)) | .value > 0' \
+				"$root/build/bench/$file.json" || fail "no figure $name in $file.json"
+		done
 	done
 }

@@ -16,6 +16,8 @@ func (c *cluster) handler() http.Handler {
 	mux.HandleFunc("GET /api/v1/nodes", c.serve(&c.nodes, false))
 	mux.HandleFunc("GET /api/v1/pods", c.serve(&c.pods, true))
 	mux.HandleFunc("GET /apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases", c.serve(&c.leases, false))
+	mux.HandleFunc("GET /apis/policy/v1/poddisruptionbudgets",
+		c.serve(&collection{kind: "PodDisruptionBudget", api: "policy/v1"}, false))
 	mux.HandleFunc("GET "+leases, c.serve(&collection{kind: "Lease", api: "coordination.k8s.io/v1"}, false))
 	mux.HandleFunc("POST "+leases, c.writeLease)
 	mux.HandleFunc("GET "+leases+"/callboard-extender", c.readLease)
