@@ -112,3 +112,57 @@ struct pod extender_pod(struct extender_fixture *f, const char *requests, const 
     pod_read(&pod, extender_json(f, text.ptr), f->catalog);
     return pod;
 }
+
+struct census *extender_census(struct extender_fixture *f, const struct clock *clock,
+                               const struct random *random, struct snapshot_source *source)
+{
+    struct err err;
+    struct census *census = census_new(&(const struct census_config){.mem = mem_system(),
+                                                                     .clock = clock,
+                                                                     .random = random,
+                                                                     .catalog = f->catalog,
+                                                                     .source = source},
+                                       &err);
+    assert_non_null(census);
+    return census;
+}
+
+struct store *extender_store(const struct store_type *type, const struct random *random,
+                             void (*on_change)(void *ctx, const struct stored *before,
+                                               const struct stored *after),
+                             void *ctx)
+{
+    struct err err;
+    struct store *store = store_new(&(const struct store_config){.type = type,
+                                                                 .mem = mem_system(),
+                                                                 .random = random,
+                                                                 .on_change = on_change,
+                                                                 .ctx = ctx},
+                                    &err);
+    assert_non_null(store);
+    return store;
+}
+
+void extender_client(struct fake_transport *fake, struct timers *timers, const struct clock *clock,
+                     const struct random *random, struct kube_client **ret_client,
+                     struct kube_events **ret_events)
+{
+    struct err err;
+    *ret_client = kube_client_new(&(const struct kube_client_config){.transport = &fake->transport,
+                                                                     .timers = timers,
+                                                                     .clock = clock,
+                                                                     .random = random,
+                                                                     .mem = mem_system(),
+                                                                     .qps = -1},
+                                  &err);
+    assert_non_null(*ret_client);
+    *ret_events = kube_events_new(&(const struct kube_events_config){.client = *ret_client,
+                                                                     .timers = timers,
+                                                                     .clock = clock,
+                                                                     .random = random,
+                                                                     .mem = mem_system(),
+                                                                     .component = STR("test"),
+                                                                     .instance = STR("test")},
+                                  &err);
+    assert_non_null(*ret_events);
+}

@@ -4,9 +4,12 @@
 #ifndef UNIT_EXTENDER_FIXTURE_H
 #define UNIT_EXTENDER_FIXTURE_H
 
+#include "unit/fake_transport.h"
 #include "unit/support.h"
 
+#include "extender/census.h"
 #include "extender/packer.h"
+#include "kube/events.h"
 
 struct extender_fixture {
     struct arena arena;
@@ -38,5 +41,16 @@ const struct snapshot *extender_snapshot(struct extender_fixture *f, const struc
 /* A pod of ours whose container has these requests. */
 struct pod extender_pod(struct extender_fixture *f, const char *requests, const char *annotations,
                         const char *spec);
+
+/* What the parts of the extender work with; to be given back as usual. A test fails without one of them. */
+struct census *extender_census(struct extender_fixture *f, const struct clock *clock,
+                               const struct random *random, struct snapshot_source *source);
+struct store *extender_store(const struct store_type *type, const struct random *random,
+                             void (*on_change)(void *ctx, const struct stored *before,
+                                               const struct stored *after),
+                             void *ctx);
+void extender_client(struct fake_transport *fake, struct timers *timers, const struct clock *clock,
+                     const struct random *random, struct kube_client **ret_client,
+                     struct kube_events **ret_events);
 
 #endif

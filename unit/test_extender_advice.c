@@ -1,6 +1,5 @@
 /* What pods that wait are told. */
 #include "unit/extender_fixture.h"
-#include "unit/fake_transport.h"
 
 #include "extender/advice.h"
 #include "extender/census.h"
@@ -39,43 +38,10 @@ static void advised(void *ctx, const struct kube_meta *pod, struct str text)
     snprintf(f->text, sizeof(f->text), "%" PRIstr, STR_ARG(text));
 }
 
-static void make_client(struct fixture *f)
-{
-    struct err err;
-    f->client = kube_client_new(&(const struct kube_client_config){.transport = &f->fake.transport,
-                                                                   .timers = &f->timers,
-                                                                   .clock = &f->clock.clock,
-                                                                   .random = &f->random.random,
-                                                                   .mem = mem_system(),
-                                                                   .qps = -1},
-                                &err);
-    f->events = kube_events_new(&(const struct kube_events_config){.client = f->client,
-                                                                   .timers = &f->timers,
-                                                                   .clock = &f->clock.clock,
-                                                                   .random = &f->random.random,
-                                                                   .mem = mem_system(),
-                                                                   .component = STR("test"),
-                                                                   .instance = STR("test")},
-                                &err);
-    assert_true(f->client && f->events);
-}
-
 static void make_caches(struct fixture *f)
 {
-    struct err err;
-    f->census = census_new(&(const struct census_config){.mem = mem_system(),
-                                                         .clock = &f->clock.clock,
-                                                         .random = &f->random.random,
-                                                         .catalog = f->shared.catalog,
-                                                         .source = &f->source},
-                           &err);
-    f->pods = store_new(&(const struct store_config){.type = &cached_pods,
-                                                     .mem = mem_system(),
-                                                     .random = &f->random.random,
-                                                     .on_change = pod_changed,
-                                                     .ctx = f},
-                        &err);
-    assert_true(f->census && f->pods);
+    f->census = extender_census(&f->shared, &f->clock.clock, &f->random.random, &f->source);
+    f->pods = extender_store(&cached_pods, &f->random.random, pod_changed, f);
     f->node_sink = census_node_sink(f->census);
     f->pod_sink = store_sink(f->pods);
 }
@@ -105,7 +71,8 @@ static int set_up(void **state)
     fake_transport_init(&f->fake);
     timers_init(&f->timers, mem_system());
     snapshot_source_init(&f->source);
-    make_client(f);
+    extender_client(&f->fake, &f->timers, &f->clock.clock, &f->random.random, &f->client,
+                    &f->events);
     make_caches(f);
     f->advice = make_advice(f, mem_system());
     assert_non_null(f->advice);

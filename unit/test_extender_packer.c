@@ -34,12 +34,7 @@ static void make(struct fixture *f, enum pack_kind kind)
 {
     struct err err;
     f->packer = packer_new(kind, mem_system(), &err);
-    f->pods = store_new(&(const struct store_config){.type = &cached_pods,
-                                                     .mem = mem_system(),
-                                                     .random = &f->random.random,
-                                                     .on_change = pod_changed,
-                                                     .ctx = f},
-                        &err);
+    f->pods = extender_store(&cached_pods, &f->random.random, pod_changed, f);
     f->client = kube_client_new(&(const struct kube_client_config){.transport = &f->fake.transport,
                                                                    .timers = &f->timers,
                                                                    .clock = &f->clock.clock,

@@ -29,29 +29,14 @@ static int set_up(void **state)
 {
     static struct fixture fixture;
     struct fixture *f = &fixture;
-    struct err err;
     *f = (struct fixture){0};
     extender_fixture_init(&f->shared);
     test_clock_init(&f->clock);
     random_seeded_init(&f->random, TEST_SEED);
     snapshot_source_init(&f->source);
-    f->census = census_new(&(const struct census_config){.mem = mem_system(),
-                                                         .clock = &f->clock.clock,
-                                                         .random = &f->random.random,
-                                                         .catalog = f->shared.catalog,
-                                                         .source = &f->source},
-                           &err);
-    f->pods = store_new(&(const struct store_config){.type = &cached_pods,
-                                                     .mem = mem_system(),
-                                                     .random = &f->random.random,
-                                                     .on_change = pod_changed,
-                                                     .ctx = f},
-                        &err);
-    f->budgets = store_new(
-        &(const struct store_config){
-            .type = &cached_budgets, .mem = mem_system(), .random = &f->random.random},
-        &err);
-    assert_true(f->census && f->pods && f->budgets);
+    f->census = extender_census(&f->shared, &f->clock.clock, &f->random.random, &f->source);
+    f->pods = extender_store(&cached_pods, &f->random.random, pod_changed, f);
+    f->budgets = extender_store(&cached_budgets, &f->random.random, NULL, NULL);
     *state = f;
     return 0;
 }

@@ -1,6 +1,5 @@
 /* Pods that end for one that lacks nothing but devices, and devices that are held for it. */
 #include "unit/extender_fixture.h"
-#include "unit/fake_transport.h"
 
 #include "extender/budgets.h"
 #include "extender/preemptor.h"
@@ -46,47 +45,11 @@ static struct preemptor *make_preemptor(struct fixture *f, const struct mem *mem
                          &err);
 }
 
-static void make_client(struct fixture *f)
-{
-    struct err err;
-    f->client = kube_client_new(&(const struct kube_client_config){.transport = &f->fake.transport,
-                                                                   .timers = &f->timers,
-                                                                   .clock = &f->clock.clock,
-                                                                   .random = &f->random.random,
-                                                                   .mem = mem_system(),
-                                                                   .qps = -1},
-                                &err);
-    f->events = kube_events_new(&(const struct kube_events_config){.client = f->client,
-                                                                   .timers = &f->timers,
-                                                                   .clock = &f->clock.clock,
-                                                                   .random = &f->random.random,
-                                                                   .mem = mem_system(),
-                                                                   .component = STR("test"),
-                                                                   .instance = STR("test")},
-                                &err);
-    assert_true(f->client && f->events);
-}
-
 static void make_caches(struct fixture *f)
 {
-    struct err err;
-    f->census = census_new(&(const struct census_config){.mem = mem_system(),
-                                                         .clock = &f->clock.clock,
-                                                         .random = &f->random.random,
-                                                         .catalog = f->catalog,
-                                                         .source = &f->source},
-                           &err);
-    f->pods = store_new(&(const struct store_config){.type = &cached_pods,
-                                                     .mem = mem_system(),
-                                                     .random = &f->random.random,
-                                                     .on_change = pod_changed,
-                                                     .ctx = f},
-                        &err);
-    f->budgets = store_new(
-        &(const struct store_config){
-            .type = &cached_budgets, .mem = mem_system(), .random = &f->random.random},
-        &err);
-    assert_true(f->census && f->pods && f->budgets);
+    f->census = extender_census(&f->shared, &f->clock.clock, &f->random.random, &f->source);
+    f->pods = extender_store(&cached_pods, &f->random.random, pod_changed, f);
+    f->budgets = extender_store(&cached_budgets, &f->random.random, NULL, NULL);
 }
 
 static int set_up(void **state)
@@ -101,7 +64,8 @@ static int set_up(void **state)
     fake_transport_init(&f->fake);
     timers_init(&f->timers, mem_system());
     snapshot_source_init(&f->source);
-    make_client(f);
+    extender_client(&f->fake, &f->timers, &f->clock.clock, &f->random.random, &f->client,
+                    &f->events);
     make_caches(f);
     f->preemptor = make_preemptor(f, mem_system(), HOLD_S);
     assert_non_null(f->preemptor);
