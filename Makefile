@@ -269,9 +269,6 @@ ROUNDS ?= 5
 bench-webhook: all ## callboard-webhook beside a webhook in Go: REQUESTS=n ROUNDS=n
 	@hack/bench/webhook -requests $(REQUESTS) -rounds $(ROUNDS)
 
-# Bare pods and Performers take turns so often, and bare Jobs and flows.
-TURNS ?= 3
-
 bench-controller: all ## Performers and flows beside bare pods and Jobs on a control plane: PERFORMERS=n FLOWS=n
 	@PERFORMERS="$(PERFORMERS)" NODES="$(NODES)" TURNS="$(TURNS)" hack/bench/controller
 	@FLOWS="$(FLOWS)" LARGE="$(LARGE)" NODES="$(NODES)" TURNS="$(TURNS)" hack/bench/flows

@@ -143,26 +143,35 @@ struct store *extender_store(const struct store_type *type, const struct random 
     return store;
 }
 
-void extender_client(struct fake_transport *fake, struct timers *timers, const struct clock *clock,
-                     const struct random *random, struct kube_client **ret_client,
-                     struct kube_events **ret_events)
+struct kube_client *extender_client(struct fake_transport *fake, struct timers *timers,
+                                    const struct clock *clock, const struct random *random)
 {
     struct err err;
-    *ret_client = kube_client_new(&(const struct kube_client_config){.transport = &fake->transport,
-                                                                     .timers = timers,
-                                                                     .clock = clock,
-                                                                     .random = random,
-                                                                     .mem = mem_system(),
-                                                                     .qps = -1},
-                                  &err);
-    assert_non_null(*ret_client);
-    *ret_events = kube_events_new(&(const struct kube_events_config){.client = *ret_client,
-                                                                     .timers = timers,
-                                                                     .clock = clock,
-                                                                     .random = random,
-                                                                     .mem = mem_system(),
-                                                                     .component = STR("test"),
-                                                                     .instance = STR("test")},
-                                  &err);
-    assert_non_null(*ret_events);
+    struct kube_client *client =
+        kube_client_new(&(const struct kube_client_config){.transport = &fake->transport,
+                                                           .timers = timers,
+                                                           .clock = clock,
+                                                           .random = random,
+                                                           .mem = mem_system(),
+                                                           .qps = -1},
+                        &err);
+    assert_non_null(client);
+    return client;
+}
+
+struct kube_events *extender_events(struct kube_client *client, struct timers *timers,
+                                    const struct clock *clock, const struct random *random)
+{
+    struct err err;
+    struct kube_events *events =
+        kube_events_new(&(const struct kube_events_config){.client = client,
+                                                           .timers = timers,
+                                                           .clock = clock,
+                                                           .random = random,
+                                                           .mem = mem_system(),
+                                                           .component = STR("test"),
+                                                           .instance = STR("test")},
+                        &err);
+    assert_non_null(events);
+    return events;
 }

@@ -49,8 +49,9 @@ struct store *extender_store(const struct store_type *type, const struct random 
                              void (*on_change)(void *ctx, const struct stored *before,
                                                const struct stored *after),
                              void *ctx);
-void extender_client(struct fake_transport *fake, struct timers *timers, const struct clock *clock,
-                     const struct random *random, struct kube_client **ret_client,
-                     struct kube_events **ret_events);
+struct kube_client *extender_client(struct fake_transport *fake, struct timers *timers,
+                                    const struct clock *clock, const struct random *random);
+struct kube_events *extender_events(struct kube_client *client, struct timers *timers,
+                                    const struct clock *clock, const struct random *random);
 
 #endif

@@ -71,8 +71,8 @@ static int set_up(void **state)
     fake_transport_init(&f->fake);
     timers_init(&f->timers, mem_system());
     snapshot_source_init(&f->source);
-    extender_client(&f->fake, &f->timers, &f->clock.clock, &f->random.random, &f->client,
-                    &f->events);
+    f->client = extender_client(&f->fake, &f->timers, &f->clock.clock, &f->random.random);
+    f->events = extender_events(f->client, &f->timers, &f->clock.clock, &f->random.random);
     make_caches(f);
     f->advice = make_advice(f, mem_system());
     assert_non_null(f->advice);

@@ -35,14 +35,8 @@ static void make(struct fixture *f, enum pack_kind kind)
     struct err err;
     f->packer = packer_new(kind, mem_system(), &err);
     f->pods = extender_store(&cached_pods, &f->random.random, pod_changed, f);
-    f->client = kube_client_new(&(const struct kube_client_config){.transport = &f->fake.transport,
-                                                                   .timers = &f->timers,
-                                                                   .clock = &f->clock.clock,
-                                                                   .random = &f->random.random,
-                                                                   .mem = mem_system(),
-                                                                   .qps = -1},
-                                &err);
-    assert_true(f->packer && f->pods && f->client);
+    f->client = extender_client(&f->fake, &f->timers, &f->clock.clock, &f->random.random);
+    assert_non_null(f->packer);
     f->sink = store_sink(f->pods);
 }
 

@@ -31,12 +31,7 @@ static int set_up(void **state)
     random_seeded_init(&f->random, TEST_SEED);
     metrics_init(&f->metrics, mem_system());
     snapshot_source_init(&f->source);
-    f->census = census_new(&(const struct census_config){.mem = mem_system(),
-                                                         .clock = &f->clock.clock,
-                                                         .random = &f->random.random,
-                                                         .catalog = f->shared.catalog,
-                                                         .source = &f->source},
-                           &err);
+    f->census = extender_census(&f->shared, &f->clock.clock, &f->random.random, &f->source);
     f->verbs = (struct verbs){.clock = &f->clock.clock,
                               .metrics = &f->metrics,
                               .source = &f->source,
