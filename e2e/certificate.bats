@@ -93,7 +93,7 @@ serve_new_pair() {
 	pid=$(webhook_pid)
 	before=$(reloads ok)
 	cat "$webhook_dir/pki/ca.crt" "$new/ca.crt" >"$BATS_TEST_TMPDIR/both.crt"
-	load_begin -clients 4
+	load_begin -clients 4 -least 50
 	trust "$BATS_TEST_TMPDIR/both.crt"
 	put "$new/serving.crt" "$tls/tls.crt"
 	put "$new/serving.key" "$tls/tls.key"

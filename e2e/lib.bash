@@ -205,10 +205,10 @@ metric() {
 		END {printf "%.10g\n", sum}'
 }
 
-# load_begin [ARGUMENT...]: e2e/load in the background, until load_end.
+# load_begin [ARGUMENT...]: e2e/load in the background, until load_end: with -least, at least so many requests.
 load_begin() {
 	kubectl config view --raw --minify --flatten -o json >"$BATS_FILE_TMPDIR/kubeconfig.json"
-	"$root/build/e2e/bin/load" -kubeconfig "$BATS_FILE_TMPDIR/kubeconfig.json" -namespace "$NS" "$@" \
+	"$root/build/e2e/bin/load" -kubeconfig "$BATS_FILE_TMPDIR/kubeconfig.json" -namespace "$NS" -for 1h "$@" \
 		>"$BATS_TEST_TMPDIR/load.json" 3>&- 4>&- &
 	load_pid=$!
 }

@@ -166,7 +166,7 @@ is_settled() {
 both_begin() {
 	local ports
 	read -ra ports <"$BATS_FILE_TMPDIR/ports"
-	load_begin -for 1h "$@"
+	load_begin "$@"
 	"$root/build/e2e/bin/handshakes" -kubeconfig "$BATS_FILE_TMPDIR/kubeconfig.json" -lag 1s \
 		"127.0.0.1:${ports[0]}" "127.0.0.1:${ports[2]}" >"$BATS_TEST_TMPDIR/handshakes.json" 3>&- 4>&- &
 	handshakes_pid=$!
@@ -198,7 +198,7 @@ both_end() {
 @test "a certificate is renewed by the same authority, without a failed request" {
 	local authority before
 	authority=$(of_secret ca.crt) before=$(of_secret tls.crt)
-	both_begin -clients 4
+	both_begin -clients 4 -least 50
 	renewed() {
 		[[ $(of_secret tls.crt) != "$before" ]] && is_well
 	}
@@ -210,7 +210,7 @@ both_end() {
 @test "a deleted Secret is made again with a new authority, and nothing fails meanwhile" {
 	local before
 	before=$(of_secret ca.crt)
-	both_begin -clients 4
+	both_begin -clients 4 -least 50
 	kubectl --namespace "$system" delete secret "$secret"
 	made_again() {
 		is_well && [[ $(of_secret ca.crt | openssl x509) != "$before" ]]
@@ -228,7 +228,7 @@ both_end() {
 
 @test "a damaged Secret is mended, whatever part of it, and nothing fails meanwhile" {
 	local file text
-	both_begin -clients 4
+	both_begin -clients 4 -least 100
 	for file in ca.crt ca.key tls.crt tls.key; do
 		for text in "" "no PEM" "$(of_secret tls.key)"; do
 			[[ $text != "$(of_secret "$file")" ]] || continue
@@ -297,7 +297,7 @@ pair_of_another_clock() {
 
 @test "a certificate that a wrong clock has made is not served, and replaced" {
 	local days
-	both_begin -clients 2
+	both_begin -clients 2 -least 20
 	for days in 400 -400; do
 		pair_of_another_clock "$days"
 		kubectl --namespace "$system" patch secret "$secret" --type=merge -p "$(jq -n \
@@ -334,7 +334,7 @@ pair_of_another_clock() {
 	kubectl --namespace "$system" delete secret "$secret"
 	start_replicas "${hectic[@]}"
 	eventually 180 are_ready
-	both_begin -clients 6
+	both_begin -clients 6 -least 300
 	made=$(writes "make a certificate")
 	a_hundred() {
 		(($(writes "make a certificate") >= made + 100 && $(writes "make an authority") >= 3))

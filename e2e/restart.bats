@@ -29,7 +29,7 @@ has_served() {
 # replace_under_load TIMES: a process that has served is replaced by the next one, again and again.
 replace_under_load() {
 	local i
-	load_begin -clients 6
+	load_begin -clients 6 -least 300
 	for ((i = 0; i < $1; i++)); do
 		eventually 30 has_served
 		webhook restart

@@ -2,9 +2,9 @@
 // once, and counts the requests that did not end as they should.
 //
 // Each client goes round: create, merge patch, server-side apply, a dry run, a create that must be
-// refused with the webhook's own words, and deletion. It ends at SIGTERM, or after -for, whichever is
-// first, leaves nothing behind, and prints a summary as JSON. Whatever is not exactly the expected
-// answer is a failure; nothing is tried twice.
+// refused with the webhook's own words, and deletion. It ends at SIGTERM, but not before -least requests,
+// or after -for, whichever is first, leaves nothing behind, and prints a summary as JSON. Whatever is not
+// exactly the expected answer is a failure; nothing is tried twice.
 package main
 
 import (
@@ -142,6 +142,13 @@ func (t *tally) add(s step, took time.Duration, code int, message string, err er
 	}
 }
 
+// isDone says whether it may end: it was told to and has made enough requests, or its time is over.
+func (t *tally) isDone(told, limit context.Context, least int) bool {
+	t.mutex.Lock()
+	defer t.mutex.Unlock()
+	return limit.Err() != nil || told.Err() != nil && len(t.slowness) >= least
+}
+
 // summary is what is printed at the end.
 type summary struct {
 	Requests      int            `json:"requests"`
@@ -179,6 +186,7 @@ func main() {
 	namespace := flag.String("namespace", "default", "where the Performers are written")
 	workers := flag.Int("clients", 8, "how many write at once")
 	limit := flag.Duration("for", 2*time.Minute, "ends after that without a signal")
+	least := flag.Int("least", 0, "how many requests it makes before it heeds a signal")
 	flag.Parse()
 
 	c, err := newClient(*config, *namespace, *workers)
@@ -186,9 +194,9 @@ func main() {
 		fmt.Fprintln(os.Stderr, "load:", err)
 		os.Exit(2)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	told, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	ctx, cancel := context.WithTimeout(ctx, *limit)
+	timed, cancel := context.WithTimeout(context.Background(), *limit)
 	defer cancel()
 
 	t := &tally{byName: map[string]int{}}
@@ -196,7 +204,7 @@ func main() {
 	var all sync.WaitGroup
 	for worker := range *workers {
 		all.Go(func() {
-			for n := 0; ctx.Err() == nil; n++ {
+			for n := 0; !t.isDone(told, timed, *least); n++ {
 				// A round is finished once begun, so that nothing is left behind.
 				for _, s := range round(fmt.Sprintf("load-%d-%d", worker, n)) {
 					start := time.Now()
