@@ -9,8 +9,9 @@ pool=e2e.callboard.dev/pool
 
 setup_file() {
 	start_file controller
-	# A lease and a resync so short that nobody waits for them; debug lines tell of each write.
-	export CONTROLLER_FLAGS="--leader-elect-lease-duration 4s --leader-elect-renew-deadline 3s
+	# A lease that a leader keeps on a machine that stalls for a while, and a resync so short that nobody waits for
+	# it; debug lines tell of each write.
+	export CONTROLLER_FLAGS="--leader-elect-lease-duration 30s --leader-elect-renew-deadline 20s
 		--leader-elect-retry-period 500ms --resync 10s --log-level debug"
 	controller up
 	make_node "$NS-1"
@@ -26,10 +27,13 @@ setup_file() {
 teardown_file() {
 	kubectl delete performers --all --wait=false
 	kubectl delete pods --all --force --grace-period=0
-	eventually 90 eval '[[ -z $(kubectl get performers -o name) ]]'
+	# Whatever is left, the controller must not go on beside the tests of other files.
+	local left=
+	eventually 180 eval '[[ -z $(kubectl get performers -o name) ]]' || left=yes
 	controller down
 	kubectl delete node -l "$pool=$NS"
 	end_file
+	[[ -z $left ]]
 }
 
 # Bats waits for whoever holds its descriptors, and the process outlives the test.
@@ -39,7 +43,7 @@ controller() {
 
 # controller_metric NAME METRIC: a sample of the controller with that name.
 controller_metric() {
-	curl -sSf --max-time 5 --noproxy '*' "http://127.0.0.1:$(controller port "$1")/metrics" |
+	curl -sSf --max-time 30 --noproxy '*' "http://127.0.0.1:$(controller port "$1")/metrics" |
 		awk -v name="$2" 'index($0, name " ") == 1 {print $NF}'
 }
 
@@ -69,6 +73,17 @@ runs() {
 	kubectl get performer "$1" -o json |
 		jq -e '.status | .phase == "Running" and .ready' >/dev/null &&
 		[[ $(stored "$1" '.metadata.generation == .status.observedGeneration') == true ]]
+}
+
+# has_failed NAME: it is Failed; sets `failed` to what it is then, since it is tried again ten seconds later.
+has_failed() {
+	failed=$(kubectl get performer "$1" -o json)
+	jq -e '.status.phase == "Failed"' <<<"$failed"
+}
+
+# failed_or_is_tried_again NAME: whoever comes late finds the latter.
+failed_or_is_tried_again() {
+	is Failed "$1" || (($(stored "$1" .status.retries) >= 1))
 }
 
 # pods NAME: of the Performer, those that end included.
@@ -104,6 +119,20 @@ leads_to_pod() {
 	assert_equal 9191 "$(kubectl get service performer-plain -o jsonpath='{.spec.ports[0].port}')"
 }
 
+# assert_few_writes NAME: pod, Service, event, the last status, and one before, for a start that takes three seconds.
+# Of one that takes ten the status tells each stage: then all but the writes of the status are counted.
+assert_few_writes() {
+	local most=5 seconds
+	written "$1" >"$BATS_TEST_TMPDIR/writes"
+	seconds=$(stored "$1" '(.status.readyTime | fromdate) - (.metadata.creationTimestamp | fromdate)')
+	note "$(wc -l <"$BATS_TEST_TMPDIR/writes") writes and events for $1, which was ready after $seconds s"
+	if ((seconds >= 10)); then
+		most=3
+		sed -i '/write="write status"/d' "$BATS_TEST_TMPDIR/writes"
+	fi
+	(($(wc -l <"$BATS_TEST_TMPDIR/writes") <= most)) || fail "$(cat "$BATS_TEST_TMPDIR/writes")"
+}
+
 @test "it takes five writes at most to start a Performer, pod, Service and event included" {
 	local i
 	for i in {1..5}; do
@@ -111,11 +140,9 @@ leads_to_pod() {
 	done
 	for i in {1..5}; do
 		eventually 90 runs "few-$i"
-		written "few-$i" >"$BATS_TEST_TMPDIR/writes"
-		note "$(wc -l <"$BATS_TEST_TMPDIR/writes") writes and events for few-$i"
-		(($(wc -l <"$BATS_TEST_TMPDIR/writes") <= 5)) || fail "$(cat "$BATS_TEST_TMPDIR/writes")"
+		assert_few_writes "few-$i"
 	done
-	kubectl delete performer few-{1..5} --timeout=90s
+	kubectl delete performer few-{1..5} --timeout=180s
 }
 
 @test "a Performer of any namespace is looked after, and goes with its namespace" {
@@ -123,7 +150,7 @@ leads_to_pod() {
 	performer plain . | kubectl --namespace "$NS-other" create -f -
 	eventually 90 eval '[[ $(kubectl --namespace "$NS-other" get performer plain -o jsonpath="{.status.phase}") == Running ]]'
 	kubectl --namespace "$NS-other" get service performer-plain
-	kubectl delete namespace "$NS-other" --timeout=90s
+	kubectl delete namespace "$NS-other" --timeout=180s
 }
 
 @test "what happened stands in its events, and no value of the environment in events and logs" {
@@ -150,8 +177,11 @@ leads_to_pod() {
 	local before
 	before=$(pod plain .metadata.uid)
 	kubectl delete pod "$(pod_of plain)"
+	# Between the two pods there is none, and the status is of the one before.
 	another_pod_runs() {
-		runs plain && [[ $(pod plain .metadata.uid) != "$before" ]]
+		local uid
+		uid=$(pod plain .metadata.uid)
+		[[ -n $uid && $uid != "$before" ]] && runs plain
 	}
 	eventually 90 another_pod_runs
 	assert_equal 1 "$(pods plain | wc -l)"
@@ -166,9 +196,9 @@ leads_to_pod() {
 
 @test "an image that cannot be pulled is Failed with the reason, and a better one is taken at once" {
 	create_performer pulled '.spec.image = "registry.example/pull-fails:v1"'
-	eventually 90 is Failed pulled
-	assert_stored pulled '[.status.stage, (.status.nextRetryTime != null)]' '["Failed",true]'
-	assert_contains "$(stored pulled .status.conditions)" \
+	eventually 90 has_failed pulled
+	assert_equal '["Failed",true]' "$(jq -c '[.status.stage, (.status.nextRetryTime != null)]' <<<"$failed")"
+	assert_contains "$(jq -c .status.conditions <<<"$failed")" \
 		"image registry.example/pull-fails:v1 cannot be pulled: ImagePullBackOff: the registry does not have it"
 	kubectl patch performer pulled --type=merge -p '{"spec":{"image":"registry.example/app:v2"}}'
 	eventually 90 runs pulled
@@ -177,11 +207,12 @@ leads_to_pod() {
 
 @test "a container that crashes is Failed, and tried again after its backoff" {
 	create_performer crashed '.spec.image = "registry.example/crash-loops:v1"'
-	eventually 90 is Failed crashed
-	assert_contains "$(stored crashed .status.conditions)" '"ContainerCrashed"'
-	assert_contains "$(stored crashed .status.conditions)" "exit code 3"
-	eventually 90 eval '[[ $(stored crashed .status.retries) == 1 ]]'
-	assert_equal 1 "$(pods crashed | wc -l)"
+	eventually 90 has_failed crashed
+	assert_contains "$(jq -c .status.conditions <<<"$failed")" '"ContainerCrashed"'
+	assert_contains "$(jq -c .status.conditions <<<"$failed")" "exit code 3"
+	eventually 90 eval '(($(stored crashed .status.retries) >= 1))'
+	# It is counted before the pod that failed is deleted, and that one is gone before there is another.
+	eventually 90 eval '[[ $(pods crashed | wc -l) == 1 ]]'
 }
 
 @test "a pod that ends is replaced" {
@@ -190,7 +221,7 @@ leads_to_pod() {
 	eventually 90 runs ended
 	before=$(pod_of ended)
 	kubectl annotate pod "$before" e2e.callboard.dev/exit-code=3 e2e.callboard.dev/message=done
-	eventually 90 is Failed ended
+	eventually 90 failed_or_is_tried_again ended
 	eventually 90 runs ended
 	[[ $(pod_of ended) != "$before" ]] || fail "it is the same pod"
 	assert_stored ended .status.retries 1
@@ -254,7 +285,7 @@ end_pod() {
 	assert_equal "" "$(kubectl get service performer-doomed --ignore-not-found -o name)"
 	assert_stored doomed .metadata.finalizers '["hourglass.eigenlayer.io/performer-finalizer"]'
 	end_pod "$name"
-	kubectl wait --for=delete performer/doomed --timeout=90s
+	kubectl wait --for=delete performer/doomed --timeout=180s
 }
 
 @test "an object of somebody else with its name is reported and left alone" {
@@ -325,8 +356,8 @@ many() {
 	started=$(date +%s%N)
 	wait $!
 	eventually 90 leads controller-b
-	note "the standby led $((($(date +%s%N) - started) / 1000000)) ms after the leader was killed; its lease lasts 4,000 ms"
-	eventually 90 many "$count"
+	note "the standby led $((($(date +%s%N) - started) / 1000000)) ms after the leader was killed; its lease lasts 30,000 ms"
+	eventually 180 many "$count"
 	for ((i = 1; i <= count; i++)); do
 		created=$(written "many-$i" | grep -c 'write="create pod" .* outcome=OK' || true)
 		((created <= 1)) || fail "$(written "many-$i")"
@@ -370,5 +401,5 @@ many() {
 	moved() {
 		runs stranded && [[ $(stored stranded .status.nodeName) != "\"$gone\"" ]]
 	}
-	eventually 90 moved
+	eventually 180 moved
 }

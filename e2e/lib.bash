@@ -28,6 +28,8 @@ start_file() {
 	kubectl config set-context --current --namespace="$NS"
 	kubectl create namespace "$NS"
 	write_credentials
+	# Without it no pod can be made there, and it is made a moment after the namespace.
+	eventually 90 kubectl get serviceaccount default
 }
 
 # For requests that kubectl cannot make.
@@ -304,7 +306,7 @@ eventually() {
 	local deadline=$((SECONDS + $1))
 	shift
 	until "$@" >/dev/null 2>&1; do
-		((SECONDS < deadline)) || fail "did not come true: $*"
+		((SECONDS < deadline)) || fail "did not come true: $*" || return
 		sleep 0.05
 	done
 }
