@@ -10,6 +10,9 @@ setup_file() {
 	kubectl create serviceaccount robot
 	kubectl create role robot --verb=get,list --resource=configmaps
 	kubectl create rolebinding robot --role=robot --serviceaccount="$NS:robot"
+	# Kubernetes makes one in every namespace, a moment later, which would be seen by those who watch.
+	eventually 90 kubectl get configmap kube-root-ca.crt
+	eventually 90 kubectl auth can-i list configmaps --as="system:serviceaccount:$NS:robot"
 }
 
 teardown_file() {
@@ -110,7 +113,7 @@ is_long_gone() {
 
 @test "a watch from a version that is long gone says so" {
 	# Until its cache of the kind is filled, the server answers 429.
-	eventually 30 is_long_gone 1
+	eventually 90 is_long_gone 1
 }
 
 @test "status is a thing of its own, and a pod is evicted" {

@@ -104,6 +104,8 @@ allow_user() {
 	kubectl create role performers --verb='*' --resource=performers.hourglass.eigenlayer.io \
 		--dry-run=client -o yaml | kubectl apply -f -
 	kubectl create rolebinding "performers-$name" --role=performers --user="$1"
+	# What the authorizer knows follows a moment later.
+	eventually 90 as_user "$1" kubectl auth can-i create performers.hourglass.eigenlayer.io
 }
 
 # as_user NAME COMMAND...: runs it as that user.
