@@ -75,7 +75,7 @@ trust() {
 	for kind in mutating validating; do
 		kubectl patch "${kind}webhookconfiguration" callboard --type=json -p "$patch"
 	done
-	eventually 20 accepts "$probe" '.spec.hardwareRequirements.gpuType = "none-that-exists"'
+	eventually 60 accepts "$probe" '.spec.hardwareRequirements.gpuType = "none-that-exists"'
 }
 
 # serve_new_pair FOLDER
@@ -83,7 +83,7 @@ serve_new_pair() {
 	new_pair "$1"
 	put "$1/serving.crt" "$webhook_dir/tls/tls.crt"
 	put "$1/serving.key" "$webhook_dir/tls/tls.key"
-	eventually 10 serves "$1/serving.crt"
+	eventually 60 serves "$1/serving.crt"
 	trust "$1/ca.crt"
 }
 
@@ -97,7 +97,7 @@ serve_new_pair() {
 	trust "$BATS_TEST_TMPDIR/both.crt"
 	put "$new/serving.crt" "$tls/tls.crt"
 	put "$new/serving.key" "$tls/tls.key"
-	eventually 10 serves "$new/serving.crt"
+	eventually 60 serves "$new/serving.crt"
 	trust "$new/ca.crt"
 	accepts after
 	load_end
@@ -119,9 +119,9 @@ serve_new_pair() {
 	link ..one "$tls/..data"
 	link ..data/tls.crt "$tls/tls.crt"
 	link ..data/tls.key "$tls/tls.key"
-	eventually 10 serves "$BATS_TEST_TMPDIR/one/serving.crt"
+	eventually 60 serves "$BATS_TEST_TMPDIR/one/serving.crt"
 	link ..two "$tls/..data"
-	eventually 10 serves "$BATS_TEST_TMPDIR/two/serving.crt"
+	eventually 60 serves "$BATS_TEST_TMPDIR/two/serving.crt"
 	trust "$BATS_TEST_TMPDIR/two/ca.crt"
 	accepts after
 }
@@ -132,7 +132,7 @@ serve_new_pair() {
 	cp "$tls/tls.crt" "$BATS_TEST_TMPDIR/before.crt"
 	echo "no certificate" >"$BATS_TEST_TMPDIR/broken"
 	put "$BATS_TEST_TMPDIR/broken" "$tls/tls.crt"
-	eventually 10 has_reloaded error "$errors"
+	eventually 60 has_reloaded error "$errors"
 	accepts after
 	serves "$BATS_TEST_TMPDIR/before.crt"
 	assert_contains "$(cat "$webhook_dir"/logs/webhook-*.log)" "the new certificate does not work; the old one stays in use"
@@ -147,7 +147,7 @@ serve_new_pair() {
 	cp "$tls/tls.crt" "$BATS_TEST_TMPDIR/before.crt"
 	new_pair "$BATS_TEST_TMPDIR/other"
 	put "$BATS_TEST_TMPDIR/other/serving.key" "$tls/tls.key"
-	eventually 10 has_reloaded error "$errors"
+	eventually 60 has_reloaded error "$errors"
 	accepts after
 	serves "$BATS_TEST_TMPDIR/before.crt"
 

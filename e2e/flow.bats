@@ -9,7 +9,7 @@ compat=$(realpath -m "${COMPAT:-$root/../shared/data/compat}")/zen-flow
 
 setup_file() {
 	start_file flow
-	eventually 30 kubectl explain jobflow
+	eventually 90 kubectl explain jobflow
 }
 
 teardown_file() {

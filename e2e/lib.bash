@@ -187,7 +187,7 @@ health_port() {
 }
 
 metrics() {
-	curl -sSf --max-time 5 --noproxy '*' "http://127.0.0.1:$(health_port)/metrics"
+	curl -sSf --max-time 30 --noproxy '*' "http://127.0.0.1:$(health_port)/metrics"
 }
 
 # metric NAME [LABEL=VALUE...]: the sum of the samples that have these labels.

@@ -84,7 +84,7 @@ stop_replicas() {
 ask() {
 	local ports
 	read -ra ports <"$BATS_FILE_TMPDIR/ports"
-	curl -sSf --max-time 5 --noproxy '*' "http://127.0.0.1:${ports[2 * $1 + 1]}$2"
+	curl -sSf --max-time 30 --noproxy '*' "http://127.0.0.1:${ports[2 * $1 + 1]}$2"
 }
 
 are_ready() {
@@ -314,17 +314,17 @@ pair_of_another_clock() {
 	said() {
 		grep -F "$reason" "$BATS_FILE_TMPDIR/logs/replica-$1.log" | grep -F forbidden
 	}
-	eventually 60 said 0
-	eventually 60 said 1
+	eventually 180 said 0
+	eventually 180 said 1
 	are_ready
 	accepts meanwhile
 	kubectl apply -f "$root/manifests/webhook/certificates.yaml"
 	well_again() {
 		grep -F "the certificates are kept again" "$BATS_FILE_TMPDIR/logs/replica-$1.log"
 	}
-	eventually 60 well_again 0
-	eventually 60 well_again 1
-	eventually 60 is_well
+	eventually 180 well_again 0
+	eventually 180 well_again 1
+	eventually 180 is_well
 }
 
 @test "a hundred certificates of several authorities are served under load, and no admission fails" {

@@ -31,10 +31,10 @@ replace_under_load() {
 	local i
 	load_begin -clients 6 -least 300
 	for ((i = 0; i < $1; i++)); do
-		eventually 30 has_served
+		eventually 120 has_served
 		webhook restart
 	done
-	eventually 30 has_served
+	eventually 120 has_served
 	load_end
 	assert_no_failure 300
 }
@@ -47,7 +47,7 @@ replace_under_load() {
 	# A Service sends new connections to the old process for a while, and those that are open stay.
 	"$root/build/e2e/bin/balancer" -backend "$webhook_dir/ports" -lag 1s >"$BATS_TEST_TMPDIR/address" 3>&- 4>&- &
 	balancer_pid=$!
-	eventually 10 test -s "$BATS_TEST_TMPDIR/address"
+	eventually 60 test -s "$BATS_TEST_TMPDIR/address"
 	WEBHOOK_ADDRESS=$(<"$BATS_TEST_TMPDIR/address")
 	export WEBHOOK_ADDRESS
 	webhook up
