@@ -1,7 +1,8 @@
 // Command handshakes looks at webhooks as kube-apiservers do that hear of a changed caBundle late. It
 // connects to each address again and again, always anew, and verifies what it is shown against every
 // caBundle that the two configurations "callboard" have had within the last -lag: an apiserver may hold any
-// of these. It ends at SIGTERM and prints a summary as JSON.
+// of these. A handshake counts only when they were read within that time. It ends at SIGTERM and prints a
+// summary as JSON.
 //
 //	handshakes -kubeconfig FILE [-lag 1s] ADDRESS...
 package main
@@ -27,7 +28,7 @@ import (
 const (
 	api      = "/apis/admissionregistration.k8s.io/v1/"
 	rhythm   = 50 * time.Millisecond
-	patience = 10 * time.Second
+	patience = 30 * time.Second
 )
 
 // bundle is a caBundle with the time in which it was seen.
@@ -55,13 +56,14 @@ func (h *history) add(text string, begun, now time.Time) {
 	h.bundles = append(h.bundles, &bundle{text, pool, now, begun})
 }
 
-// since lists those that were current at this time or later.
+// since lists those that were seen after this time; none when nothing has been read since, which on a machine
+// that stalls tells nothing about the caBundle of now.
 func (h *history) since(when time.Time) []*x509.CertPool {
 	h.mutex.Lock()
 	defer h.mutex.Unlock()
 	var found []*x509.CertPool
-	for i, b := range h.bundles {
-		if i == len(h.bundles)-1 || b.last.After(when) {
+	for _, b := range h.bundles {
+		if b.last.After(when) {
 			found = append(found, b.pool)
 		}
 	}
@@ -152,7 +154,11 @@ func (s *summary) look(address string, histories []*history, lag time.Duration) 
 	}
 	host, _, _ := net.SplitHostPort(address)
 	for _, h := range histories {
-		for _, pool := range h.since(begun.Add(-lag)) {
+		pools := h.since(begun.Add(-lag))
+		if len(pools) == 0 {
+			return
+		}
+		for _, pool := range pools {
 			if _, err := chain[0].Verify(x509.VerifyOptions{DNSName: host, Roots: pool}); err != nil {
 				s.fail(address, err)
 				return
