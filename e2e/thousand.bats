@@ -24,7 +24,7 @@ setup_file() {
 	extender up extender-a
 	extender up extender-b
 	extender scheduler
-	eventually 180 are_in_state '' Available
+	eventually 300 are_in_state '' Available
 }
 
 teardown_file() {
@@ -150,15 +150,27 @@ is_there() {
 		jq -r 'select(.kind == "PodList") | if .items == [] then "no" else "yes" end'
 }
 
-# some_are_placed WAVE
+# Before a test that may end one of them.
+both_run() {
+	extender up extender-a
+	extender up extender-b
+}
+
+# some_are_placed WAVE. Here and below, the Lease may change hands at any time, and the scheduler is led to the new holder.
 some_are_placed() {
+	extender active
 	[[ $(is_there "labelSelector=$wave%3D$1&fieldSelector=spec.nodeName%21%3D") == yes ]]
 }
 
-# The Lease may change hands at any time, and the scheduler is led to the new holder.
 all_are_placed() {
 	extender active
 	[[ $(is_there "fieldSelector=spec.nodeName%3D") == no ]] || seldom
+}
+
+# is_refused POD REASON
+is_refused() {
+	extender active
+	waits_for "$@"
 }
 
 # account: of each node what it has and has given out, reckoned from what the apiserver has of nodes and pods.
@@ -210,11 +222,10 @@ assert_all_is_well() {
 	extender kill "$(extender active)"
 	eventually 300 all_are_placed
 	assert_all_is_well 400
-	extender up extender-a
-	extender up extender-b
 }
 
 @test "nodes are drained and die and the apiserver is restarted in the middle of a wave, and no pod is lost" {
+	both_run
 	create_wave second
 	kubectl cordon -l "$pool=$NS,$fate=drained"
 	kubectl annotate node -l "$pool=$NS,$fate=down" e2e.callboard.dev/down=
@@ -233,6 +244,7 @@ on_withdrawn_nodes() {
 }
 
 @test "no pod that comes later is on a node that is drained or dead, whoever is killed" {
+	both_run
 	eventually 180 are_in_state drained Draining
 	eventually 180 are_in_state down Failed
 	eventually 180 are_in_state silent "Unhealthy Failed"
@@ -243,8 +255,6 @@ on_withdrawn_nodes() {
 	eventually 300 all_are_placed
 	assert_all_is_well 1200
 	assert_equal "" "$(on_withdrawn_nodes third)"
-	extender up extender-a
-	extender up extender-b
 }
 
 # room: on the nodes that stay, how many devices of shared nodes nobody has, how many quarters of those that somebody
@@ -256,6 +266,7 @@ room() {
 
 @test "what is left is given out to the last device and the last key, and then no more" {
 	local devices quarters keys
+	both_run
 	account
 	read -r devices quarters keys < <(room)
 	note "$devices devices, $quarters quarters, $keys keys are left"
@@ -267,8 +278,8 @@ room() {
 	assert_all_is_well $((1200 + devices + quarters + keys))
 	assert_equal "0 0 0" "$(room)"
 	create_pods late 'pods("quarter"; 1; ""; milli(250)), pods("tdx"; 1; ""; {}; confidential)'
-	eventually 90 waits_for late-quarter-0 "Insufficient callboard.dev/gpu-milli"
-	eventually 90 waits_for late-tdx-0 "TEE: all capacity is taken"
+	eventually 90 is_refused late-quarter-0 "Insufficient callboard.dev/gpu-milli"
+	eventually 90 is_refused late-tdx-0 "TEE: all capacity is taken"
 	assert_equal "" "$(on_withdrawn_nodes fourth,fifth,late)"
 	kubectl delete pods -l "$wave=late" --force --grace-period=0
 }
