@@ -19,17 +19,27 @@ setup_file() {
 	done
 	kubectl create rolebinding approvers --clusterrole=callboard-jobflow-approver --user=anna
 	kubectl create rolebinding release --role=release --user=ivo
-	# A policy takes effect a moment after it is stored.
+	# Roles and a policy take effect a moment after they are stored.
 	manual policy | kubectl create -f -
-	eventually 30 is_refused kubectl --as=olga annotate --dry-run=server jobflow policy "$approve/check=true"
+	eventually 60 is_refused kubectl --as=olga annotate --dry-run=server jobflow policy "$approve/check=true"
+	eventually 60 may anna patch jobflows.workflow.kube-zen.io
+	eventually 60 may anna approve jobflows.workflow.kube-zen.io
+	eventually 60 may ivo patch jobflows.workflow.kube-zen.io
+	eventually 60 may ivo approve jobflows.workflow.kube-zen.io/release
 }
 
 teardown_file() {
 	end_file
 }
 
+# is_refused COMMAND...: by the policy, not for want of another right.
 is_refused() {
-	! "$@"
+	"$@" 2>&1 | grep callboard-jobflow-approval
+}
+
+# may USER VERB RESOURCE
+may() {
+	kubectl --as="$1" auth can-i "$2" "$3"
 }
 
 # manual NAME [FILTER]: a flow that waits at the step check and at the step sign.
@@ -190,7 +200,7 @@ assert_decisions() {
 }
 
 @test "the policy has no error of types" {
-	eventually 30 has_no_type_error
+	eventually 60 has_no_type_error
 }
 
 has_no_type_error() {

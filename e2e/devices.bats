@@ -15,9 +15,10 @@ setup_file() {
 	kubectl create rolebinding pods-extender --role=pods --user="$extender"
 	# Without it no pod can be created; a controller makes it.
 	eventually 60 kubectl get serviceaccount default
-	# A policy takes effect a moment after it is stored.
+	# A role and a policy take effect a moment after they are stored.
 	pod policy '.metadata.annotations = {($devices): "0"}' >"$BATS_FILE_TMPDIR/policy.json"
 	eventually 60 is_refused as olga create --dry-run=server -f "$BATS_FILE_TMPDIR/policy.json"
+	eventually 60 as "$extender" auth can-i create pods --subresource=binding
 }
 
 teardown_file() {
@@ -25,8 +26,9 @@ teardown_file() {
 	end_file
 }
 
+# is_refused COMMAND...: by the policy, not for want of a right.
 is_refused() {
-	! "$@"
+	"$@" 2>&1 | grep callboard-pod-devices
 }
 
 # as USER ARGUMENT...: kubectl as that user.

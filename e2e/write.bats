@@ -225,6 +225,7 @@ manifest() {
 @test "an update by another user does not change who initiated it" {
 	create_performer owned
 	allow_user carol
+	eventually 60 as_user carol kubectl auth can-i '*' performers.hourglass.eigenlayer.io
 	as_user carol kubectl patch performer owned --type=merge -p '{"spec":{"version":"v2"}}'
 	assert_stored owned '.metadata.annotations["callboard.dev/initiated-by"]' '"callboard-admin"'
 }
@@ -272,7 +273,7 @@ manifest() {
 		-p "{\"status\":{\"conditions\":[$condition,$condition]}}"
 	assert_fails
 	assert_contains "$stderr" 'status.conditions[1]: Duplicate value'
-	kubectl wait performer conditions --for=condition=Ready --timeout=10s
+	kubectl wait performer conditions --for=condition=Ready --timeout=60s
 }
 
 # ---- deletion ----
@@ -293,7 +294,7 @@ manifest() {
 	kubectl patch performer free --type=merge -p '{"metadata":{"finalizers":null}}'
 	kubectl patch performer free --type=merge -p '{"spec":{"version":"v2"}}'
 	assert_stored free '.metadata | has("finalizers")' false
-	kubectl delete performer free --timeout=10s
+	kubectl delete performer free --timeout=60s
 }
 
 @test "all Performers of a namespace can be deleted at once" {
