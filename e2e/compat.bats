@@ -130,8 +130,8 @@ old_objects() {
 upgrade() {
 	local file
 	kubectl apply -f "$compat/old-crd.yaml"
-	eventually 30 kubectl wait crd performers.hourglass.eigenlayer.io --for=condition=Established --timeout=5s
-	eventually 30 kubectl get performers
+	eventually 60 kubectl wait crd performers.hourglass.eigenlayer.io --for=condition=Established --timeout=5s
+	eventually 60 kubectl get performers
 	for file in $(namespaces); do
 		kubectl create namespace "$file"
 	done
@@ -181,7 +181,7 @@ upgrade() {
 	assert_contains "$stderr" 'spec.hardwareRequirements.gpuType: Unsupported value: "homemade"'
 
 	# Deletion, with and without a finalizer.
-	kubectl delete performer blank unknown-gpu --timeout=10s
+	kubectl delete performer blank unknown-gpu --timeout=60s
 	kubectl delete performer finished --wait=false
 	kubectl patch performer finished --type=merge -p '{"metadata":{"finalizers":null}}'
 	run kubectl get performer finished

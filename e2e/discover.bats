@@ -6,6 +6,8 @@ source "$BATS_TEST_DIRNAME/lib.bash"
 
 setup_file() {
 	start_file discover
+	# What kubectl explains is published some time after the definition.
+	eventually 60 kubectl get --raw "/openapi/v3/apis/$group"
 	create_performer shown '.spec.version = "v1"'
 	kubectl patch performer shown --subresource=status --type=merge -p '{"status":{"phase":"Running","stage":"Running",
 		"ready":true,"podName":"performer-shown-1","nodeName":"fake-0","grpcEndpoint":"performer-shown.svc:9090"}}'

@@ -8,7 +8,7 @@ source "$BATS_TEST_DIRNAME/lib.bash"
 export WEBHOOK=$root/build/callboard-webhook
 
 setup_file() {
-	"$root/build/e2e/bin/hostile" -test.v -test.timeout=200s \
+	"$root/build/e2e/bin/hostile" -test.v -test.timeout=600s \
 		>"$BATS_FILE_TMPDIR/hostile" 2>&1 || true
 }
 

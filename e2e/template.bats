@@ -17,6 +17,7 @@ teardown_file() {
 
 teardown() {
 	[[ -z ${way_pid:-} ]] || close_way
+	[[ -z ${is_barred:-} ]] || let_in
 }
 
 # template NAME [FILTER]: a template with a parameter that must be given and one that may.
@@ -64,8 +65,9 @@ lookups() {
 	metric callboard_webhook_template_lookups_total "result=$1"
 }
 
-one_waits() {
-	[[ $(metric callboard_webhook_requests_waiting) == 1 ]]
+# waiting COUNT: so many reviews wait for their templates.
+waiting() {
+	[[ $(metric callboard_webhook_requests_waiting) == "$1" ]]
 }
 
 # ---- Making ----
@@ -101,7 +103,7 @@ one_waits() {
 	seq 60 | xargs -P 20 -I{} bash -c "$(declare -f from); from of-many-{} many | kubectl create -f -" >/dev/null
 	assert_equal 60 "$(kubectl get jobflows -o json | jq '[.items[] | select(.metadata.name | startswith("of-many-"))
 		| select(.spec.steps[0].name == "load")] | length')"
-	assert_equal 0 "$(metric callboard_webhook_requests_waiting)"
+	eventually 60 waiting 0
 }
 
 @test "the flow has the template's spec, its own values and policy" {
@@ -316,16 +318,33 @@ start() {
 
 # ---- Without the apiserver's help ----
 
+# The authorizer hears of a binding that was deleted a moment later.
+bar() {
+	is_barred=yes
+	kubectl delete clusterrolebinding callboard-webhook
+	eventually 60 may_not_read
+}
+
+may_not_read() {
+	[[ $(kubectl auth can-i get jobflowtemplates.workflow.kube-zen.io \
+		--as=system:serviceaccount:callboard-system:callboard-webhook) == no* ]]
+}
+
+let_in() {
+	kubectl apply -f "$root/manifests/webhook/rbac.yaml"
+	is_barred=
+}
+
 @test "a webhook that may not read templates says so, and serves all else" {
 	template barred | kubectl create -f -
-	kubectl delete clusterrolebinding callboard-webhook
+	bar
 	make closed barred
-	kubectl apply -f "$root/manifests/webhook/rbac.yaml"
+	let_in
 	assert_fails
 	assert_contains "$stderr" "Error from server (ServiceUnavailable)"
 	assert_contains "$stderr" "the JobFlowTemplate could not be looked up: "
 	assert_contains "$stderr" 'User "system:serviceaccount:callboard-system:callboard-webhook" cannot get resource "jobflowtemplates"'
-	eventually 30 kubectl create -f "$BATS_TEST_TMPDIR/flow.json"
+	eventually 60 kubectl create -f "$BATS_TEST_TMPDIR/flow.json"
 }
 
 # open_way: lets the webhook reach the apiserver by a process of its own, $way_pid, which can be stopped.
@@ -336,7 +355,7 @@ open_way() {
 	echo "${server##*:}" >"$BATS_TEST_TMPDIR/port"
 	"$root/build/e2e/bin/balancer" -backend "$BATS_TEST_TMPDIR/port" -lag 0s >"$BATS_TEST_TMPDIR/address" 3>&- 4>&- &
 	way_pid=$!
-	eventually 10 test -s "$BATS_TEST_TMPDIR/address"
+	eventually 60 test -s "$BATS_TEST_TMPDIR/address"
 	kubeconfig=$("$root/hack/cluster" user "system:serviceaccount:callboard-system:callboard-webhook" \
 		system:serviceaccounts system:serviceaccounts:callboard-system system:authenticated)
 	sed "s,server: .*,server: https://$(<"$BATS_TEST_TMPDIR/address")," "$kubeconfig" >"$BATS_TEST_TMPDIR/kubeconfig"
@@ -350,26 +369,29 @@ close_way() {
 	wait "$way_pid" 2>/dev/null || true
 }
 
+# says_so_in_time [OPTION...]: creating the flow fails with the cause, and before the apiserver would have given up. Asked
+# again, because a machine that stands still for a few seconds takes that time too.
+says_so_in_time() {
+	local start=$SECONDS
+	run --separate-stderr kubectl create "$@" -f "$BATS_TEST_TMPDIR/flow.json"
+	((status != 0 && SECONDS - start < 9)) &&
+		[[ $stderr == *"Error from server (ServiceUnavailable)"*"the JobFlowTemplate could not be looked up: "* ]]
+}
+
 @test "a webhook that does not reach the apiserver says so in time, and serves all else" {
-	local start
 	template far | kubectl create -f -
 	open_way
 	from near far | kubectl create -f -
 	# Nobody answers.
 	kill -STOP "$way_pid"
-	start=$SECONDS
-	make silent far
-	((SECONDS - start < 9)) || fail "it took $((SECONDS - start)) s"
-	assert_fails
-	assert_contains "$stderr" "Error from server (ServiceUnavailable)"
-	assert_contains "$stderr" "the JobFlowTemplate could not be looked up: "
+	from silent far >"$BATS_TEST_TMPDIR/flow.json"
+	eventually 40 says_so_in_time
 	# Also for a client that waits for three seconds only.
-	run --separate-stderr kubectl create --request-timeout=3s -f "$BATS_TEST_TMPDIR/flow.json"
-	assert_contains "$stderr" "the JobFlowTemplate could not be looked up: "
+	eventually 40 says_so_in_time --request-timeout=3s
 	create_flow aside
 	create_performer aside
 	kill -CONT "$way_pid"
-	eventually 30 kubectl create -f "$BATS_TEST_TMPDIR/flow.json"
+	eventually 60 kubectl create -f "$BATS_TEST_TMPDIR/flow.json"
 	# Nobody is there.
 	close_way
 	make refused far
@@ -377,15 +399,26 @@ close_way() {
 	assert_contains "$stderr" "the JobFlowTemplate could not be looked up: Failed to connect to 127.0.0.1 port"
 }
 
+begin_client() {
+	kubectl create -f "$BATS_TEST_TMPDIR/flow.json" >"$BATS_TEST_TMPDIR/said" 2>&1 3>&- 4>&- &
+	client=$!
+}
+
+# It waits for some seconds only, and may have been told to give up before it was seen: then there is another one.
+client_waits() {
+	[[ ! -s $BATS_TEST_TMPDIR/said ]] || begin_client
+	waiting 1
+}
+
 @test "a webhook that ends while a flow waits for its template still answers" {
+	local client
 	template slow | kubectl create -f -
 	open_way
 	from near-slow slow | kubectl create -f -
 	from waits slow >"$BATS_TEST_TMPDIR/flow.json"
 	kill -STOP "$way_pid"
-	kubectl create -f "$BATS_TEST_TMPDIR/flow.json" >"$BATS_TEST_TMPDIR/said" 2>&1 3>&- 4>&- &
-	local client=$!
-	eventually 10 one_waits
+	begin_client
+	eventually 60 client_waits
 	webhook restart
 	if wait "$client"; then fail "the flow was created"; fi
 	assert_contains "$(<"$BATS_TEST_TMPDIR/said")" "the JobFlowTemplate could not be looked up: "
