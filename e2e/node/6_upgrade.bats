@@ -66,8 +66,8 @@ images() {
 
 apply() {
 	kubectl apply -k "$1"
-	in_system rollout status deployment/callboard-webhook --timeout=120s
-	in_system rollout status deployment/callboard-controller --timeout=120s
+	in_system rollout status deployment/callboard-webhook --timeout=180s
+	in_system rollout status deployment/callboard-controller --timeout=180s
 }
 
 version_is() {
@@ -79,6 +79,7 @@ version_is() {
 	create_performer runs ".spec.image = \"$image\""
 	kubectl apply -f manifests/examples/jobflow-from-template.yaml -f manifests/examples/jobflow-approval.yaml
 	eventually 120 eval '[[ $(stored runs .status.ready) == true ]]'
+	eventually 60 serves runs
 	before=$(everything)
 	version=$(images)
 	"$root/build/e2e/image/performer" call "$(kubectl get service performer-runs -o jsonpath='{.spec.clusterIP}'):9090" \

@@ -16,13 +16,15 @@ teardown_file() {
 	create_performer first
 	create_performer second
 	kubectl delete performer second --wait=false
+	# A controller makes it, some time after the namespace.
+	eventually 60 kubectl get configmap kube-root-ca.crt
 	others >"$BATS_TEST_TMPDIR/before"
 	grep -q "^ConfigMap/$NS/kube-root-ca.crt$" "$BATS_TEST_TMPDIR/before"
 	run nothing_is_left
 	assert_fails
 	assert_contains "$output" deployment.apps/callboard-webhook
 	document docs/install.md Uninstall
-	eventually 60 nothing_is_left
+	eventually 120 nothing_is_left
 	others >"$BATS_TEST_TMPDIR/after"
 	assert_equal "" "$(comm -23 "$BATS_TEST_TMPDIR/before" "$BATS_TEST_TMPDIR/after")"
 }

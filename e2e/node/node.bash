@@ -26,7 +26,20 @@ document() {
 }
 
 webhook_is_ready() {
-	in_system rollout status deployment/callboard-webhook --timeout=90s
+	in_system rollout status deployment/callboard-webhook --timeout=180s
+}
+
+# lacks_right PROGRAM VERB RESOURCE: its account, in our namespace. The authorizer hears of a change a moment later.
+lacks_right() {
+	[[ $(in_system auth can-i "$2" "$3" --as="system:serviceaccount:$system:callboard-$1") == no* ]]
+}
+
+# serves NAME: no call to the Performer's Service fails. It leads to the pod some time after that is ready: the kube-proxy
+# has to hear of it. Needs the client, which 3_performer.bats builds.
+serves() {
+	"$root/build/e2e/image/performer" call -for 1s \
+		"$(kubectl get service "performer-$1" -o jsonpath='{.spec.clusterIP}'):9090" |
+		jq -e 'all(.calls > 0 and .failed == 0)'
 }
 
 # pods_of webhook|controller: those that run and do not end.
@@ -113,7 +126,7 @@ load_start() {
 	load_pids+=($!)
 	bursts >"$folder/answers.3" 2>&1 3>&- &
 	load_pids+=($!)
-	eventually 10 grep -q '^201$' "$folder/answers.3"
+	eventually 60 grep -q '^201$' "$folder/answers.3"
 }
 
 load_end() {
@@ -134,9 +147,10 @@ load_has_made() {
 	(($(cat "$BATS_TEST_TMPDIR"/load/answers.* | grep -cE '^[0-9]{3}$') >= $1))
 }
 
-# load_stop LEAST: ends it; fails when one request did, or when fewer than that many were made.
+# load_stop LEAST: ends it, once so many were made; fails when one request did, or when there are fewer after all.
 load_stop() {
 	local folder=$BATS_TEST_TMPDIR/load made refused
+	eventually 120 load_has_made "$1" || true
 	load_end
 	made=$(cat "$folder"/answers.* | grep -cE '^[0-9]{3}$')
 	refused=$(cat "$folder"/answers.* | grep -E '^[0-9]{3}$' | grep -vc '^201$' || true)
