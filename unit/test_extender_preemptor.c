@@ -184,8 +184,9 @@ static enum verdict judge_new(struct fixture *f, const char *name, int milli, in
     return judge(f, &pod, "n");
 }
 
-/* The filter refuses a pod that waits on these nodes, "n m". */
-static void refuse(struct fixture *f, const char *name, int milli, int priority, const char *list)
+/* The filter refuses a pod, of which the watch has yet to tell, on these nodes, "n m". */
+static void refuse_unheard(struct fixture *f, const char *name, int milli, int priority,
+                           const char *list)
 {
     enum { NODES_MAX = 4 };
     struct wire_node nodes[NODES_MAX];
@@ -193,7 +194,6 @@ static void refuse(struct fixture *f, const char *name, int milli, int priority,
     size_t count = 0;
     struct str rest = str_from_cstr(list);
     struct pod pod = read_pod(f, name, milli, priority);
-    give_pod(f, name, "", "", milli, priority);
     for (; str_is_set(rest); count++) {
         str_cut(rest, ' ', &nodes[count].name, &rest);
         verdicts[count] =
@@ -202,6 +202,12 @@ static void refuse(struct fixture *f, const char *name, int milli, int priority,
     struct refusal *refusal = refusal_new(&pod, nodes, verdicts, count);
     assert_non_null(refusal);
     preemptor_refused(f->preemptor, refusal);
+}
+
+static void refuse(struct fixture *f, const char *name, int milli, int priority, const char *list)
+{
+    give_pod(f, name, "", "", milli, priority);
+    refuse_unheard(f, name, milli, priority, list);
 }
 
 static void pass(struct fixture *f, int seconds)
@@ -391,6 +397,31 @@ static void a_pod_that_no_longer_waits_is_not_served(void **state)
         test_clock_advance_ms(&f->clock, 1000);
         preemptor_tick(f->preemptor, false); /* standing by */
     }
+    pass(f, 10);
+    expect_none(f, &seen);
+}
+
+static void a_pod_of_which_the_watch_tells_after_its_refusal_is_served(void **state)
+{
+    struct fixture *f = *state;
+    size_t seen = 0;
+    give_two_halves(f, 1, 2);
+    refuse_unheard(f, "p", 1000, 10, "n");
+    pass(f, 9);
+    expect_none(f, &seen);
+    give_pod(f, "p", "", "", 1000, 10);
+    pass(f, 1);
+    expect_eviction(f, &seen, "low");
+}
+
+static void a_pod_of_which_the_watch_does_not_tell_is_forgotten(void **state)
+{
+    struct fixture *f = *state;
+    size_t seen = 0;
+    give_two_halves(f, 1, 2);
+    refuse_unheard(f, "p", 1000, 10, "n");
+    pass(f, 10);
+    give_pod(f, "p", "", "", 1000, 10);
     pass(f, 10);
     expect_none(f, &seen);
 }
@@ -595,6 +626,8 @@ int main(void)
         TEST(while_pods_leave_nobody_else_goes),
         TEST(what_leaves_for_it_is_held_by_the_next_replica_too),
         TEST(a_pod_that_no_longer_waits_is_not_served),
+        TEST(a_pod_of_which_the_watch_tells_after_its_refusal_is_served),
+        TEST(a_pod_of_which_the_watch_does_not_tell_is_forgotten),
         TEST(the_highest_priority_comes_first_and_one_at_a_time),
         TEST(a_hold_ends_with_its_time_and_its_pod_and_is_not_made_more_often),
         TEST(what_the_server_does_not_allow_is_tried_later),
