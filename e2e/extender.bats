@@ -5,13 +5,13 @@
 source "$BATS_TEST_DIRNAME/lib.bash"
 
 pool=e2e.callboard.dev/pool
-flags="--leader-elect-retry-period 500ms --audit-period 1s --advice-period 1s --log-level debug"
+extender_flags="--leader-elect-retry-period 500ms --audit-period 1s --advice-period 1s --log-level debug"
 
 setup_file() {
 	start_file extender
 	# No stall of the machine takes the Lease from the only replica: while nobody is active, kube-scheduler is told that
 	# no preemption helps, and does not ask again for minutes.
-	export EXTENDER_FLAGS="$flags --leader-elect-lease-duration 30s --leader-elect-renew-deadline 25s"
+	export EXTENDER_FLAGS="$extender_flags --leader-elect-lease-duration 30s --leader-elect-renew-deadline 25s"
 	extender up
 	extender scheduler
 	export a100='"nvidia.com/gpu.product": "NVIDIA-A100-SXM4-40GB", "nvidia.com/gpu.memory": "40960"'
@@ -366,7 +366,7 @@ has_event() {
 
 # both_run: two replicas, one of them active, with a Lease so short that nobody waits for that of one that was killed.
 both_run() {
-	EXTENDER_FLAGS="$flags --leader-elect-lease-duration 4s --leader-elect-renew-deadline 3s"
+	EXTENDER_FLAGS="$extender_flags --leader-elect-lease-duration 4s --leader-elect-renew-deadline 3s"
 	[[ -e $BATS_FILE_TMPDIR/short-lease ]] || extender stop extender-a
 	touch "$BATS_FILE_TMPDIR/short-lease"
 	extender up extender-a
@@ -406,6 +406,26 @@ crowd_is_placed() {
 	eventually 90 kubectl get --raw /readyz
 	create_crowd 7 12
 	eventually 180 crowd_is_placed 12
+	assert_promises_kept
+}
+
+# follows NAME: another one is active.
+follows() {
+	[[ $(extender active) != "$1" ]]
+}
+
+@test "a replica that has lost the Lease and lives on ends the connections of kube-scheduler" {
+	local old
+	both_run
+	old=$(extender active)
+	# At once, so that connections are open when it has placed them.
+	create_crowd 1 6
+	eventually 90 crowd_is_placed 6
+	kill -STOP "$(extender pid "$old")"
+	eventually 90 follows "$old"
+	kill -CONT "$(extender pid "$old")"
+	create_crowd 7 12
+	eventually 90 crowd_is_placed 12
 	assert_promises_kept
 }
 

@@ -228,6 +228,15 @@ static void send_json(const struct http_request *request, struct http_response *
     response->body = buf_str(buf);
 }
 
+/* As long as it is open, kube-scheduler asks on the connection that it has, wherever the Service leads by now. So a
+ * replica that has lost the Lease and lives on ends each one on which it is asked. */
+static void send_answer(struct verbs *verbs, const struct http_request *request,
+                        struct http_response *response, const struct buf *buf)
+{
+    send_json(request, response, buf);
+    response->is_last = !atomic_load(&verbs->is_active);
+}
+
 /* ---- Candidates ---- */
 
 /* All nodes, or, with verdicts, those that fit. NULL without memory. */
@@ -357,7 +366,7 @@ static void answer_filter(struct verbs *verbs, const struct http_request *reques
         wire_write_filter_error(&buf, str_from_cstr(err.message));
         log_failure(verbs, verb, &err);
     }
-    send_json(request, response, &buf);
+    send_answer(verbs, request, response, &buf);
     struct str outcome = result == 0             ? STR("ok")
                          : err.code == ASK_AGAIN ? STR("again")
                                                  : STR("error");
@@ -421,7 +430,7 @@ static void handle_prioritize(void *ctx, const struct http_request *request,
         wire_write_scores(&buf, NULL, NULL, 0);
         log_failure(verbs, STR("prioritize"), &err);
     }
-    send_json(request, response, &buf);
+    send_answer(verbs, request, response, &buf);
     observe(verbs, STR("prioritize"), start_ns, result == 0 ? STR("ok") : STR("error"));
 }
 
@@ -485,7 +494,7 @@ static void answer_binding(struct verbs *verbs, const struct http_request *reque
     struct buf buf;
     buf_init(&buf, arena_mem(request->arena), ANSWER_MAX);
     wire_write_binding(&buf, error);
-    send_json(request, response, &buf);
+    send_answer(verbs, request, response, &buf);
     observe(verbs, STR("bind"), start_ns, error.len == 0 ? STR("ok") : STR("error"));
 }
 
@@ -590,7 +599,7 @@ static void handle_preempt(void *ctx, const struct http_request *request,
         wire_write_preemption(&buf, NULL, 0);
         log_failure(verbs, STR("preempt"), &err);
     }
-    send_json(request, response, &buf);
+    send_answer(verbs, request, response, &buf);
     observe(verbs, STR("preempt"), request->start_ns, is_answered ? STR("ok") : STR("error"));
 }
 

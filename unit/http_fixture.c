@@ -17,6 +17,14 @@ static void answer_hello(void *ctx, const struct http_request *request,
                              str_eq_cstr(request->method, "GET") ? "GET" : "");
 }
 
+static void answer_last(void *ctx, const struct http_request *request,
+                        struct http_response *response)
+{
+    (void)ctx;
+    http_response_set_text(response, request, 200, "last\n");
+    response->is_last = true;
+}
+
 static void answer_path(void *ctx, const struct http_request *request,
                         struct http_response *response)
 {
@@ -156,6 +164,7 @@ static const struct http_route *routes_for(struct http_fixture *fixture)
         {.method = "GET", .path = "/query", .handler = answer_query},
         {.method = "GET", .path = "/large", .handler = answer_large},
         {.method = "GET", .path = "/silent", .handler = answer_nothing},
+        {.method = "GET", .path = "/last", .handler = answer_last},
         {.method = "POST", .path = "/count", .handler = answer_count},
         {.method = "POST", .path = "/small", .max_body = 10, .handler = answer_count},
         {.method = "POST", .path = "/echo", .handler = answer_echo},

@@ -14,6 +14,7 @@
  *   GET  /query      the parameter "q" in brackets, "-" when there is none
  *   GET  /large      HTTP_FIXTURE_LARGE bytes
  *   GET  /silent     sets no answer
+ *   GET  /last       "last\n", the last answer of its connection
  *   POST /count      the number of bytes of the body and their sum: "3 294\n"
  *   POST /small      the same, at most 10 bytes
  *   POST /echo       the body
@@ -32,7 +33,7 @@
 
 #include <semaphore.h>
 
-enum { HTTP_FIXTURE_LARGE = 16 * 1024 * 1024, HTTP_FIXTURE_ROUTES = 12 };
+enum { HTTP_FIXTURE_LARGE = 16 * 1024 * 1024, HTTP_FIXTURE_ROUTES = 13 };
 enum {
     HTTP_FIXTURE_WAITS = 64,
     HTTP_FIXTURE_WAIT_MS = 2000,

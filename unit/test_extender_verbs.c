@@ -118,7 +118,8 @@ static void change(struct fixture *f, const struct cached_pod *before,
 
 /* ---- Asking ---- */
 
-static struct str post(struct fixture *f, struct arena *arena, const char *verb, struct str body)
+static struct http_response respond(struct fixture *f, struct arena *arena, const char *verb,
+                                    struct str body)
 {
     struct http_request request = {
         .method = STR("POST"), .path = str_from_cstr(verb), .body = body, .arena = arena};
@@ -127,6 +128,12 @@ static struct str post(struct fixture *f, struct arena *arena, const char *verb,
         if (strcmp(f->routes[i].path, verb) == 0)
             f->routes[i].handler(f->routes[i].ctx, &request, &response);
     }
+    return response;
+}
+
+static struct str post(struct fixture *f, struct arena *arena, const char *verb, struct str body)
+{
+    struct http_response response = respond(f, arena, verb, body);
     return response.status == 200 ? response.body : (struct str){NULL, 0};
 }
 
@@ -294,6 +301,31 @@ static void nothing_is_explained_by_what_was_said_of_another_pod_of_that_name(vo
     assert_false(has(explain(f), advised));
     advise(f, "third");
     assert_false(has(explain(f), "\"fit\""));
+}
+
+/* ---- A replica that is not active ---- */
+
+static void assert_answered(struct fixture *f, const char *verb, bool is_active)
+{
+    struct arena *arena = &f->shared.arena;
+    atomic_store(&f->verbs.is_active, is_active);
+    struct http_response response = respond(f, arena, verb, question(arena, "u", "", "", "\"a\""));
+    assert_int_equal(response.status, 200);
+    if (response.is_last == is_active)
+        fail_msg("%s: last %d, active %d", verb, response.is_last, is_active);
+}
+
+static void it_ends_the_connections_on_which_it_is_asked(void **state)
+{
+    static const char *const verbs[] = {"/filter", "/pick", "/prioritize", "/bind", "/preempt"};
+    struct fixture *f = *state;
+    give_node(f, "a", "");
+    assert_true(census_publish(f->census));
+    for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+        assert_answered(f, verbs[i], false);
+        if (i < 3) /* those that answer without the event loop */
+            assert_answered(f, verbs[i], true);
+    }
 }
 
 /* ---- Pick ---- */
@@ -501,6 +533,7 @@ int main(void)
         TEST(what_changes_nothing_makes_no_new_snapshot),
         TEST(what_would_help_is_explained_until_the_pod_is_bound),
         TEST(nothing_is_explained_by_what_was_said_of_another_pod_of_that_name),
+        TEST(it_ends_the_connections_on_which_it_is_asked),
         TEST(the_node_that_stands_above_all_others_is_picked),
         TEST(where_kube_scheduler_has_a_say_pick_names_all_that_fit),
         TEST(a_pod_that_fits_nowhere_is_told_why_by_pick_as_by_filter),

@@ -167,6 +167,22 @@ static void the_client_may_end_the_connection(void **state)
     http_fixture_wait_connections(fixture, 0);
 }
 
+static void a_handler_may_end_the_connection(void **state)
+{
+    struct http_fixture *fixture = *state;
+    struct http_client client;
+    struct http_answer answer;
+    http_fixture_start(fixture);
+    http_fixture_open(fixture, &client);
+    assert_true(http_client_ask(&client, "GET /hello HTTP/1.1\r\n" HOST "\r\n", &answer));
+    assert_true(http_client_ask(&client, "GET /last HTTP/1.1\r\n" HOST "\r\n", &answer));
+    assert_int_equal(answer.status, 200);
+    assert_string_equal(answer.body, "last\n");
+    assert_header(&answer, "Connection", "close");
+    assert_true(http_client_read_end(&client));
+    http_client_close(&client);
+}
+
 static void a_finished_request_is_reported(void **state)
 {
     struct http_fixture *fixture = *state;
@@ -457,6 +473,7 @@ int main(void)
         TEST(many_requests_use_one_connection),
         TEST(pipelined_requests_are_answered_in_order),
         TEST(the_client_may_end_the_connection),
+        TEST(a_handler_may_end_the_connection),
         TEST(a_finished_request_is_reported),
         TEST(a_client_that_leaves_in_the_middle_of_its_body_is_reported_as_cut),
         TEST(what_has_no_route_is_refused_with_what_there_is),

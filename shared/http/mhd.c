@@ -217,7 +217,7 @@ static enum MHD_Result begin(struct MHD_Connection *connection, struct conn *con
 static enum MHD_Result queue(struct MHD_Connection *connection, struct conn *conn,
                              const struct http_response *answer, bool is_last)
 {
-    is_last = is_last || atomic_load(&server_of(conn)->is_draining);
+    is_last = is_last || answer->is_last || atomic_load(&server_of(conn)->is_draining);
     /* The library does not write to what it is told to be persistent. */
     struct MHD_Response *response = MHD_create_response_from_buffer(
         answer->body.len, (void *)(uintptr_t)answer->body.ptr, MHD_RESPMEM_PERSISTENT);

@@ -97,6 +97,7 @@ struct http_response {
         const char *value; /* static or in the request's arena */
     } headers[HTTP_RESPONSE_HEADERS_MAX];
     size_t header_count;
+    bool is_last; /* of its connection, which it ends: "Connection: close" */
 };
 
 /* Beyond HTTP_RESPONSE_HEADERS_MAX the program ends: it is an error of the caller. */
