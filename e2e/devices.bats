@@ -13,8 +13,6 @@ setup_file() {
 	kubectl create role pods --verb='*' --resource=pods,pods/status,pods/binding,bindings,pods/ephemeralcontainers
 	kubectl create rolebinding pods-olga --role=pods --user=olga
 	kubectl create rolebinding pods-extender --role=pods --user="$extender"
-	# Without it no pod can be created; a controller makes it.
-	eventually 60 kubectl get serviceaccount default
 	# A role and a policy take effect a moment after they are stored.
 	pod policy '.metadata.annotations = {($devices): "0"}' >"$BATS_FILE_TMPDIR/policy.json"
 	eventually 60 is_refused as olga create --dry-run=server -f "$BATS_FILE_TMPDIR/policy.json"

@@ -10,8 +10,6 @@ setup_file() {
 	"$root/build/release/unit/sim/apiserver" --listen 0 >"$BATS_FILE_TMPDIR/apiserver" 3>&- &
 	echo $! >"$BATS_FILE_TMPDIR/pid"
 	eventually 60 grep -q listening "$BATS_FILE_TMPDIR/apiserver"
-	# Pods cannot be made before it is there.
-	eventually 60 kubectl get serviceaccount default
 }
 
 teardown_file() {

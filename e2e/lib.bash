@@ -105,7 +105,7 @@ allow_user() {
 		--dry-run=client -o yaml | kubectl apply -f -
 	kubectl create rolebinding "performers-$name" --role=performers --user="$1"
 	# What the authorizer knows follows a moment later.
-	eventually 90 as_user "$1" kubectl auth can-i create performers.hourglass.eigenlayer.io
+	eventually 90 as_user "$1" kubectl auth can-i '*' performers.hourglass.eigenlayer.io
 }
 
 # as_user NAME COMMAND...: runs it as that user.
