@@ -174,3 +174,16 @@ void cached_pod_load(const struct cached_pod *pod, const struct catalog *catalog
     if (key >= 0 && ret->amounts.of[key] == 0)
         ret->amounts.of[key] = 1;
 }
+
+/* ---- Waiting ---- */
+
+enum pod_standing cached_pod_standing(const struct store *pods, struct str namespace,
+                                      struct str name, struct str uid, int64_t age_ns)
+{
+    enum { HEAR_S = 10 };
+    const struct stored *stored = store_get(pods, namespace, name);
+    if (!stored || !str_eq(stored->uid, uid))
+        return age_ns < HEAR_S * CLOCK_NS_PER_SEC ? POD_STANDING_UNHEARD : POD_STANDING_OVER;
+    bool is_bound = ((const struct cached_pod *)stored)->node.len > 0;
+    return stored->is_deleting || is_bound ? POD_STANDING_OVER : POD_STANDING_WAITS;
+}

@@ -56,4 +56,14 @@ bool cached_pod_takes_same(const struct cached_pod *a, const struct cached_pod *
 void cached_pod_load(const struct cached_pod *pod, const struct catalog *catalog,
                      struct pod_load *ret);
 
+/* What has become of a pod that kube-scheduler asked about, which may have heard of it before us. */
+enum pod_standing {
+    POD_STANDING_UNHEARD, /* the watch has yet to tell of it */
+    POD_STANDING_WAITS,
+    POD_STANDING_OVER, /* bound, or gone */
+};
+/* `age_ns`: since the question; after ten seconds the watch would have told. */
+enum pod_standing cached_pod_standing(const struct store *pods, struct str namespace,
+                                      struct str name, struct str uid, int64_t age_ns);
+
 #endif

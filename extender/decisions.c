@@ -14,8 +14,6 @@ struct decision {
     struct str bound;
     struct str advice;
     bool is_waiting;
-    uint64_t snapshot; /* on which it was refused */
-    bool is_told;      /* that it was refused on that twice */
 };
 
 struct decisions {
@@ -145,19 +143,8 @@ static void put_reasons(struct buf *buf, const struct wire_node *nodes, const ui
     }
 }
 
-/* Of the pod's slot, before anything else is written to it. */
-static bool note_refusal(struct decision *slot, bool is_waiting, uint64_t snapshot)
-{
-    bool is_same = slot->is_waiting && is_waiting && slot->snapshot == snapshot;
-    bool is_news = is_same && snapshot != 0 && !slot->is_told;
-    slot->is_waiting = is_waiting;
-    slot->snapshot = snapshot;
-    slot->is_told = is_same && (slot->is_told || is_news);
-    return is_news;
-}
-
-bool decisions_filtered(struct decisions *d, const struct pod *pod, const struct wire_node *nodes,
-                        const uint8_t *verdicts, size_t count, uint64_t snapshot)
+void decisions_filtered(struct decisions *d, const struct pod *pod, const struct wire_node *nodes,
+                        const uint8_t *verdicts, size_t count)
 {
     size_t counts[VERDICT_COUNT] = {0};
     char time[CLOCK_TEXT_SIZE];
@@ -172,13 +159,12 @@ bool decisions_filtered(struct decisions *d, const struct pod *pod, const struct
     buf_put_char(&buf, ']');
     pthread_mutex_lock(&d->lock);
     struct decision *slot = take(d, pod->meta.namespace, pod->meta.name, pod->meta.uid);
-    bool is_news = note_refusal(slot, counts[VERDICT_FITS] == 0, snapshot);
+    slot->is_waiting = counts[VERDICT_FITS] == 0;
     drop(d, &slot->scored);
     drop(d, &slot->bound);
     keep(d, &slot->filtered, buf_failed(&buf) ? STR("") : buf_str(&buf));
     pthread_mutex_unlock(&d->lock);
     buf_done(&buf);
-    return is_news;
 }
 
 void decisions_scored(struct decisions *d, const struct pod *pod, struct str best, int score)

@@ -26,14 +26,9 @@ struct decisions *decisions_new(const struct mem *mem, const struct clock *clock
 /* Accepts NULL. */
 void decisions_free(struct decisions *decisions);
 
-/* Best effort: without memory the decision is not remembered. A new filtering forgets what was before.
- *
- * True when no node fits and this is known already: the pod was refused on this very snapshot. kube-scheduler,
- * which only asks again when something has changed, may have heard of it before us. So told once of each
- * snapshot; 0 is of none. */
-bool decisions_filtered(struct decisions *decisions, const struct pod *pod,
-                        const struct wire_node *nodes, const uint8_t *verdicts, size_t count,
-                        uint64_t snapshot);
+/* Best effort: without memory the decision is not remembered. A new filtering forgets what was before. */
+void decisions_filtered(struct decisions *decisions, const struct pod *pod,
+                        const struct wire_node *nodes, const uint8_t *verdicts, size_t count);
 void decisions_scored(struct decisions *decisions, const struct pod *pod, struct str best,
                       int score);
 void decisions_bound(struct decisions *decisions, const struct wire_binding *binding,

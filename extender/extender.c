@@ -36,6 +36,7 @@ struct extender {
     struct kube_events *events;
     struct advice *advice;
     struct preemptor *preemptor;
+    struct requeue *requeue;
     int64_t binder_ns; /* when it wants to run again */
     struct catalog *catalog;
     struct watch watches[WATCHES];
@@ -143,10 +144,8 @@ static void answer_questions(struct extender *e, bool may_answer, const char *er
 }
 
 /* They are looked at with the next tick: nobody is woken. */
-void extender_refused(struct extender *e, struct refusal *refusal)
+static void hand_over(struct extender *e, struct refusal *refusal)
 {
-    if (!refusal)
-        return;
     pthread_mutex_lock(&e->lock);
     bool has_room = e->refused_count < REFUSALS_MAX && e->config.hold_ns > 0;
     if (has_room) {
@@ -158,6 +157,18 @@ void extender_refused(struct extender *e, struct refusal *refusal)
     pthread_mutex_unlock(&e->lock);
     if (!has_room)
         refusal_free(refusal);
+}
+
+/* Of a pod for which others are being preempted one node is asked about first, and then all. */
+void extender_refused(struct extender *e, const struct refused *refused)
+{
+    bool is_first = refused->count == 1 && refused->pod->is_nominated;
+    struct refusal *refusal =
+        is_first ? NULL
+                 : refusal_new(refused->pod, refused->nodes, refused->verdicts, refused->count);
+    requeue_refused(e->requeue, refused);
+    if (refusal)
+        hand_over(e, refusal);
 }
 
 static struct refusal *take_refusals(struct extender *e)
@@ -294,6 +305,7 @@ static void fire_tick(void *ctx, int64_t now_ns)
     }
     hear_refusals(e);
     preemptor_tick(e->preemptor, is_active(e));
+    requeue_tick(e->requeue, is_active(e));
     if (e->has_synced)
         refresh_packing(e, false);
     keeper_tick(e->keeper, e->state == ACTIVE);
@@ -462,6 +474,20 @@ static int make_preemptor(struct extender *e, struct err *err)
     return e->preemptor ? 0 : -1;
 }
 
+static int make_requeue(struct extender *e, struct err *err)
+{
+    const struct extender_config *c = &e->config;
+    e->requeue = requeue_new(&(const struct requeue_config){.client = e->client,
+                                                            .source = c->source,
+                                                            .pods = e->pods,
+                                                            .clock = c->clock,
+                                                            .mem = c->mem,
+                                                            .metrics = c->metrics,
+                                                            .log = c->log},
+                             err);
+    return e->requeue ? 0 : -1;
+}
+
 static int begin_watch(struct extender *e, size_t which, const struct kube_resource *resource,
                        struct kube_sink sink, struct err *err)
 {
@@ -577,7 +603,7 @@ struct extender *extender_new(const struct extender_config *config, struct err *
     add_metrics(e);
     if (make_timers(e, err) < 0 || make_client(e, err) < 0 || make_candidate(e, err) < 0 ||
         make_advice(e, err) < 0 || make_state(e, err) < 0 || make_preemptor(e, err) < 0 ||
-        begin_watches(e, err) < 0) {
+        make_requeue(e, err) < 0 || begin_watches(e, err) < 0) {
         extender_free(e);
         return NULL;
     }
@@ -595,6 +621,7 @@ void extender_free(struct extender *e)
     }
     answer_questions(e, false, "the extender is shutting down");
     drop_refusals(e);
+    requeue_free(e->requeue);
     preemptor_free(e->preemptor);
     binder_free(e->binder);
     keeper_free(e->keeper);

@@ -25,6 +25,7 @@
 #include "extender/packer.h"
 #include "extender/preempt.h"
 #include "extender/preemptor.h"
+#include "extender/requeue.h"
 
 /* A zero or an absent text stands for the default, where one is named. */
 struct extender_config {
@@ -79,8 +80,8 @@ bool extender_bind(struct extender *extender, struct bind_request *request);
 /* The same for a question about victims. */
 bool extender_preempt(struct extender *extender, struct preempt_request *request);
 
-/* From any thread: of a pod that was refused; takes it over. Accepts NULL. */
-void extender_refused(struct extender *extender, struct refusal *refusal);
+/* From any thread: no node fits a pod. */
+void extender_refused(struct extender *extender, const struct refused *refused);
 
 void extender_set_catalog(struct extender *extender, struct catalog *catalog);
 

@@ -11,7 +11,6 @@ enum {
     ARENA_BLOCK = 64 * 1024,
     ARENA_MAX = 64 * 1024 * 1024,
     FORGET_S = 600, /* after the last refusal */
-    HEAR_S = 10,    /* after it the watch must have told of the pod */
     STEPS = 65536,
     NODE_STEPS = 4096,
 };
@@ -136,17 +135,11 @@ void preemptor_refused(struct preemptor *p, struct refusal *refusal)
     attempt->refused_ns = clock_now_ns(p->config.clock);
 }
 
-/* What the watch has told of the pod; kube-scheduler may have heard of it before. */
-enum standing { STANDING_UNHEARD, STANDING_WAITS, STANDING_OVER };
-
-static enum standing standing_of(const struct preemptor *p, const struct attempt *attempt)
+static enum pod_standing standing_of(const struct preemptor *p, const struct attempt *attempt)
 {
     const struct kube_meta *pod = &attempt->refusal->pod.meta;
-    const struct stored *stored = store_get(p->config.pods, pod->namespace, pod->name);
-    if (!stored || !str_eq(stored->uid, pod->uid))
-        return STANDING_UNHEARD;
-    bool is_bound = ((const struct cached_pod *)stored)->node.len > 0;
-    return stored->is_deleting || is_bound ? STANDING_OVER : STANDING_WAITS;
+    return cached_pod_standing(p->config.pods, pod->namespace, pod->name, pod->uid,
+                               clock_now_ns(p->config.clock) - attempt->refused_ns);
 }
 
 static void forget_old(struct preemptor *p)
@@ -154,9 +147,8 @@ static void forget_old(struct preemptor *p)
     int64_t now_ns = clock_now_ns(p->config.clock);
     for (size_t i = 0; i < p->count;) {
         struct attempt *attempt = &p->attempts[i];
-        enum standing standing = standing_of(p, attempt);
-        int64_t keep_s = standing == STANDING_UNHEARD ? HEAR_S : FORGET_S;
-        if (standing != STANDING_OVER && now_ns - attempt->refused_ns < keep_s * CLOCK_NS_PER_SEC) {
+        if (standing_of(p, attempt) != POD_STANDING_OVER &&
+            now_ns - attempt->refused_ns < FORGET_S * CLOCK_NS_PER_SEC) {
             i++;
             continue;
         }
@@ -172,7 +164,7 @@ static struct attempt *next_due(struct preemptor *p)
     struct attempt *next = NULL;
     for (size_t i = 0; i < p->count; i++) {
         struct attempt *attempt = &p->attempts[i];
-        if (attempt->due_ns > now_ns || standing_of(p, attempt) != STANDING_WAITS ||
+        if (attempt->due_ns > now_ns || standing_of(p, attempt) != POD_STANDING_WAITS ||
             census_find_hold(p->config.census, attempt->refusal->pod.meta.uid))
             continue;
         int32_t priority = attempt->refusal->pod.priority;

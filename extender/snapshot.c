@@ -33,6 +33,12 @@ const struct snapshot_node *snapshot_find(const struct snapshot *snapshot, struc
     return index ? find(snapshot, name, hash_text(&index->seed, name)) : NULL;
 }
 
+const struct snapshot_node *snapshot_find_hashed(const struct snapshot *snapshot, uint64_t hash)
+{
+    const struct node_index *index = snapshot->index;
+    return index ? node_at(snapshot, likely_slot(index, hash, hash)) : NULL;
+}
+
 static void prefetch(const void *at, size_t size)
 {
     enum { LINE = 64 };

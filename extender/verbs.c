@@ -8,7 +8,6 @@
 
 enum {
     ANSWER_MAX = 256 * 1024 * 1024, /* the request's arena ends before */
-    ASK_AGAIN = 409,
 };
 
 static const char not_active[] = "this replica of callboard-extender is not active: another one "
@@ -121,7 +120,7 @@ void verbs_add_metrics(struct verbs *verbs)
                                         "Time to answer a request of kube-scheduler.",
                                         METRICS_LABELS("verb"), 8, metrics_buckets_latency);
     verbs->requests = metrics_counters(m, "callboard_extender_requests_total",
-                                       "Requests of kube-scheduler by result: ok, again, error.",
+                                       "Requests of kube-scheduler by result: ok, error.",
                                        METRICS_LABELS("verb", "result"), 16);
     verbs->verdicts = metrics_counters(m, "callboard_extender_verdicts_total",
                                        "Nodes judged, by what came out: fits, or the reason.",
@@ -164,7 +163,8 @@ static void observe(struct verbs *verbs, struct str verb, int64_t start_ns, stru
     counter_add(counter_of(verbs->requests, METRICS_VALUES(verb, result)), 1);
 }
 
-static void count_verdicts(struct verbs *verbs, const uint8_t *verdicts, size_t count)
+/* How many fit. */
+static size_t count_verdicts(struct verbs *verbs, const uint8_t *verdicts, size_t count)
 {
     size_t counts[VERDICT_COUNT] = {0};
     for (size_t i = 0; i < count; i++)
@@ -175,6 +175,7 @@ static void count_verdicts(struct verbs *verbs, const uint8_t *verdicts, size_t 
                 counter_of(verbs->verdicts, METRICS_VALUES(verdict_reason((enum verdict)v))),
                 counts[v]);
     }
+    return counts[VERDICT_FITS];
 }
 
 /* ---- A request about a pod and nodes ---- */
@@ -268,23 +269,6 @@ static enum verdict judge(const struct question *q, const struct snapshot_node *
     return filter_judge(&q->pod, node, snapshot_heartbeat_age_ns(at, now_ns));
 }
 
-/* kube-scheduler asks about a pod that waits only when something has changed. When nothing has here, it may have
- * heard of it a moment before us, and what it is told now would stand until the next change, or for five minutes
- * (pkg/scheduler/backend/queue flushUnschedulablePodsLeftover). After an error it asks again within seconds. */
-static int ask_again(struct err *err)
-{
-    return err_set(err, ASK_AGAIN,
-                   "nothing has changed since the pod was refused, as far as is known here; to be "
-                   "asked again in a moment");
-}
-
-/* Of a pod for which others are being preempted one node is asked about first, and then all. */
-static uint64_t snapshot_to_note(const struct question *q)
-{
-    bool is_first = q->count == 1 && q->pod.is_nominated;
-    return is_first ? 0 : q->snapshot->number;
-}
-
 static void judge_all(const struct question *q, int64_t now_ns, uint8_t *verdicts)
 {
     const struct snapshot_node *found[SNAPSHOT_FIND_MAX];
@@ -324,12 +308,15 @@ static int filter(struct verbs *verbs, const struct question *q, bool picks, str
     if (!verdicts)
         return err_no_memory(err, "filtering");
     judge_all(q, now_ns, verdicts);
-    count_verdicts(verbs, verdicts, q->count);
-    if (verbs->extender && snapshot_to_note(q) != 0)
-        extender_refused(verbs->extender, refusal_new(&q->pod, q->nodes, verdicts, q->count));
-    if (decisions_filtered(verbs->decisions, &q->pod, q->nodes, verdicts, q->count,
-                           snapshot_to_note(q)))
-        return ask_again(err);
+    size_t fit = count_verdicts(verbs, verdicts, q->count);
+    decisions_filtered(verbs->decisions, &q->pod, q->nodes, verdicts, q->count);
+    if (fit == 0 && verbs->extender)
+        extender_refused(verbs->extender, &(const struct refused){.pod = &q->pod,
+                                                                  .text = q->args.pod,
+                                                                  .snapshot = q->snapshot,
+                                                                  .nodes = q->nodes,
+                                                                  .verdicts = verdicts,
+                                                                  .count = q->count});
     if (picks)
         return pick(verbs, q, verdicts, now_ns, buf, err);
     wire_write_filter(buf, &q->args, q->nodes, verdicts, q->count);
@@ -339,7 +326,7 @@ static int filter(struct verbs *verbs, const struct question *q, bool picks, str
 static void log_failure(struct verbs *verbs, struct str verb, const struct err *err)
 {
     /* A standby is asked now and then, while the Service forgets it. */
-    if (err->code == 503 || err->code == ASK_AGAIN)
+    if (err->code == 503)
         log_debug(verbs->log, "request refused", LOG_STR("verb", verb), LOG_ERR(err));
     else
         log_warn(verbs->log, "request refused", LOG_STR("verb", verb), LOG_ERR(err));
@@ -367,10 +354,7 @@ static void answer_filter(struct verbs *verbs, const struct http_request *reques
         log_failure(verbs, verb, &err);
     }
     send_answer(verbs, request, response, &buf);
-    struct str outcome = result == 0             ? STR("ok")
-                         : err.code == ASK_AGAIN ? STR("again")
-                                                 : STR("error");
-    observe(verbs, verb, start_ns, outcome);
+    observe(verbs, verb, start_ns, result == 0 ? STR("ok") : STR("error"));
 }
 
 static void handle_filter(void *ctx, const struct http_request *request,

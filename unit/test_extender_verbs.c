@@ -139,23 +139,22 @@ static struct str post(struct fixture *f, struct arena *arena, const char *verb,
 
 /* A question about a pod that asks for these resources. */
 static struct str question(struct arena *arena, const char *uid, const char *resources,
-                           const char *status, const char *names)
+                           const char *names)
 {
     return arena_printf(arena,
                         "{\"Pod\":{\"metadata\":{\"namespace\":\"team\",\"name\":\"p\","
                         "\"uid\":\"%s\"},\"spec\":{\"containers\":[{\"resources\":"
-                        "{\"requests\":{%s}}}]},\"status\":{%s}},\"Nodes\":null,"
-                        "\"NodeNames\":[%s]}",
-                        uid, resources, status, names);
+                        "{\"requests\":{%s}}}]}},\"Nodes\":null,\"NodeNames\":[%s]}",
+                        uid, resources, names);
 }
 
 static const char share[] = "\"callboard.dev/gpu-milli\":\"300\"";
 
 /* The answer to a question about a share, in the arena. */
 static struct str ask(struct fixture *f, struct arena *arena, const char *verb, const char *uid,
-                      const char *status, const char *names)
+                      const char *names)
 {
-    return post(f, arena, verb, question(arena, uid, share, status, names));
+    return post(f, arena, verb, question(arena, uid, share, names));
 }
 
 /* The same of a pod that asks for these resources. */
@@ -163,7 +162,7 @@ static struct str ask_for(struct fixture *f, const char *verb, const char *resou
                           const char *names)
 {
     struct arena *arena = &f->shared.arena;
-    return post(f, arena, verb, question(arena, "u", resources, "", names));
+    return post(f, arena, verb, question(arena, "u", resources, names));
 }
 
 static bool has(struct str text, const char *part)
@@ -171,57 +170,7 @@ static bool has(struct str text, const char *part)
     return text.ptr && memmem(text.ptr, text.len, part, strlen(part));
 }
 
-/* ---- A watch that is behind ---- */
-
-static const char refused[] = "\"Error\":\"\"";
-static const char again[] = "\"Error\":\"nothing has changed since the pod was refused";
-
-static void expect(struct fixture *f, const char *uid, const char *status, const char *names,
-                   const char *part)
-{
-    struct str answer = ask(f, &f->shared.arena, "/filter", uid, status, names);
-    if (!has(answer, part))
-        fail_msg("%s is not in %" PRIstr, part, STR_ARG(answer));
-}
-
-static void a_pod_that_was_refused_on_the_same_snapshot_is_to_be_asked_about_again_once(
-    void **state)
-{
-    struct fixture *f = *state;
-    give_node(f, "a", "");
-    change(f, NULL, make_pod(f, "full", "a"));
-    assert_true(census_publish(f->census));
-    expect(f, "u", "", "\"a\"", refused);
-    expect(f, "u", "", "\"a\"", again);
-    expect(f, "u", "", "\"a\"", refused);
-    expect(f, "u", "", "\"a\"", refused);
-    /* Another pod of that name. */
-    expect(f, "other", "", "\"a\"", refused);
-    expect(f, "other", "", "\"a\"", again);
-    /* Something else has changed, and then what was waited for. */
-    give_node(f, "b", "");
-    change(f, NULL, make_pod(f, "full-b", "b"));
-    assert_true(census_publish(f->census));
-    expect(f, "other", "", "\"a\",\"b\"", refused);
-    expect(f, "other", "", "\"a\",\"b\"", again);
-    change(f, make_pod(f, "full", "a"), NULL);
-    assert_true(census_publish(f->census));
-    expect(f, "other", "", "\"a\",\"b\"", "\"NodeNames\":[\"a\"]");
-}
-
-static void the_node_that_a_pod_was_nominated_to_is_no_question_of_its_own(void **state)
-{
-    struct fixture *f = *state;
-    const char *nominated = "\"nominatedNodeName\":\"a\"";
-    give_node(f, "a", "");
-    give_node(f, "b", "");
-    change(f, NULL, make_pod(f, "full", "a"));
-    change(f, NULL, make_pod(f, "full-b", "b"));
-    assert_true(census_publish(f->census));
-    expect(f, "u", nominated, "\"a\"", refused);
-    expect(f, "u", nominated, "\"a\",\"b\"", refused);
-    expect(f, "u", nominated, "\"a\",\"b\"", again);
-}
+/* ---- Snapshots ---- */
 
 static void what_changes_nothing_makes_no_new_snapshot(void **state)
 {
@@ -280,7 +229,7 @@ static void what_would_help_is_explained_until_the_pod_is_bound(void **state)
     assert_false(str_is_set(explain(f)));
     /* Of a pod about which kube-scheduler has not asked, and beside what it has. */
     advise(f, "u");
-    ask(f, &f->shared.arena, "/filter", "u", "", "\"a\"");
+    ask(f, &f->shared.arena, "/filter", "u", "\"a\"");
     assert_true(has(explain(f), advised));
     assert_true(has(explain(f), "\"fit\":1"));
     decisions_bound(f->verbs.decisions, &binding, STR("no device is left"));
@@ -296,7 +245,7 @@ static void nothing_is_explained_by_what_was_said_of_another_pod_of_that_name(vo
     give_node(f, "a", "");
     assert_true(census_publish(f->census));
     advise(f, "u");
-    ask(f, &f->shared.arena, "/filter", "other", "", "\"a\"");
+    ask(f, &f->shared.arena, "/filter", "other", "\"a\"");
     assert_true(has(explain(f), "\"uid\":\"other\""));
     assert_false(has(explain(f), advised));
     advise(f, "third");
@@ -309,7 +258,7 @@ static void assert_answered(struct fixture *f, const char *verb, bool is_active)
 {
     struct arena *arena = &f->shared.arena;
     atomic_store(&f->verbs.is_active, is_active);
-    struct http_response response = respond(f, arena, verb, question(arena, "u", "", "", "\"a\""));
+    struct http_response response = respond(f, arena, verb, question(arena, "u", "", "\"a\""));
     assert_int_equal(response.status, 200);
     if (response.is_last == is_active)
         fail_msg("%s: last %d, active %d", verb, response.is_last, is_active);
@@ -380,7 +329,6 @@ static void a_pod_that_fits_nowhere_is_told_why_by_pick_as_by_filter(void **stat
     struct str picked = ask_for(f, "/pick", share, names);
     assert_true(has(picked, "\"NodeNames\":[],\"FailedNodes\":{\"unknown\":"));
     assert_true(has(picked, "\"full\":\"GPU: no device has enough left for the share\""));
-    assert_true(has(ask_for(f, "/pick", share, names), again));
     assert_str_equal(ask_for(f, "/filter", share, names), picked);
 }
 
@@ -402,7 +350,7 @@ static bool pick_one(const struct mem *mem, void *ctx)
 static void picking_needs_memory(void **state)
 {
     struct fixture *f = *state;
-    struct str body = question(&f->shared.arena, "u", share, "", "\"b\",\"a\"");
+    struct str body = question(&f->shared.arena, "u", share, "\"b\",\"a\"");
     give_node(f, "a", "");
     give_node(f, "b", "");
     assert_true(census_publish(f->census));
@@ -460,8 +408,8 @@ static void *read_for_a_while(void *ctx)
     buf_init(&scrape, mem_system(), 1 << 20);
     for (unsigned i = 0; i < QUESTIONS; i++) {
         snprintf(uid, sizeof(uid), "%u-%u", reader->number, i);
-        reader->torn += !is_of_one_moment(ask(f, &arena, "/filter", uid, "", "\"a\",\"b\""));
-        struct str scores = ask(f, &arena, "/prioritize", uid, "", "\"a\",\"b\"");
+        reader->torn += !is_of_one_moment(ask(f, &arena, "/filter", uid, "\"a\",\"b\""));
+        struct str scores = ask(f, &arena, "/prioritize", uid, "\"a\",\"b\"");
         reader->torn += !has(scores, "\"Score\":10");
         if (i % 50 == 0)
             metrics_write(&f->metrics, &scrape);
@@ -528,8 +476,6 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(a_pod_that_was_refused_on_the_same_snapshot_is_to_be_asked_about_again_once),
-        TEST(the_node_that_a_pod_was_nominated_to_is_no_question_of_its_own),
         TEST(what_changes_nothing_makes_no_new_snapshot),
         TEST(what_would_help_is_explained_until_the_pod_is_bound),
         TEST(nothing_is_explained_by_what_was_said_of_another_pod_of_that_name),

@@ -29,6 +29,8 @@
 #define ANNOTATION_CUDA_VERSION "callboard.dev/cuda-version" /* at least: MAJOR[.MINOR] */
 #define ANNOTATION_PACKING      "callboard.dev/packing"      /* Pack or Spread */
 #define ANNOTATION_DEVICES      "callboard.dev/devices"      /* set at bind: indices, "0,3" */
+/* Set when kube-scheduler is to try a pod again that was refused: RFC 3339. */
+#define ANNOTATION_REQUEUED_AT  "callboard.dev/requeued-at"
 /* How long it can run at most, for nodes that are about to be held for a reservation: seconds. */
 #define ANNOTATION_MAX_RUNTIME  "callboard.dev/max-runtime-seconds"
 
