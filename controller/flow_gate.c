@@ -101,15 +101,6 @@ struct flow_live *flow_gate_find(const struct flow_gate *gate, struct queue_key 
     return live;
 }
 
-static struct str copy_text(char **to, struct str text)
-{
-    struct str copy = {*to, text.len};
-    if (text.len > 0)
-        memcpy(*to, text.ptr, text.len);
-    *to += text.len;
-    return copy;
-}
-
 static struct gate_group *get_group(struct flow_gate *gate, struct str namespace, struct str name)
 {
     struct gate_group *group = gate->groups[bucket_of(gate, namespace, name)];
@@ -123,8 +114,8 @@ static struct gate_group *get_group(struct flow_gate *gate, struct str namespace
         return NULL;
     *group = (struct gate_group){.size = size};
     char *text = (char *)(group + 1);
-    group->namespace = copy_text(&text, namespace);
-    group->name = copy_text(&text, name);
+    group->namespace = str_put(&text, namespace);
+    group->name = str_put(&text, name);
     add_group(gate, group);
     return group;
 }
@@ -286,9 +277,9 @@ static struct flow_live *new_live(struct flow_gate *gate, const struct gate_fact
     *live = (struct flow_live){
         .size = size, .created_ns = facts->created_ns, .number = ++gate->last_number};
     char *text = (char *)(live + 1);
-    live->key.namespace = copy_text(&text, facts->key.namespace);
-    live->key.name = copy_text(&text, facts->key.name);
-    live->uid = copy_text(&text, facts->uid);
+    live->key.namespace = str_put(&text, facts->key.namespace);
+    live->key.name = str_put(&text, facts->key.name);
+    live->uid = str_put(&text, facts->uid);
     live->concurrency = facts->concurrency;
     live->priority = facts->priority;
     join(live, group);

@@ -107,14 +107,6 @@ static struct waiting **find(struct advice *advice, struct str uid)
     return NULL;
 }
 
-static struct str keep(char **at, struct str text)
-{
-    char *copy = *at;
-    memcpy(copy, text.ptr, text.len);
-    *at += text.len;
-    return (struct str){copy, text.len};
-}
-
 static void add(struct advice *advice, const struct stored *pod)
 {
     if (advice->count == ADVICE_PODS_MAX || find(advice, pod->uid))
@@ -126,9 +118,9 @@ static void add(struct advice *advice, const struct stored *pod)
     char *at = (char *)(waiting + 1);
     *waiting = (struct waiting){
         .size = size,
-        .namespace = keep(&at, pod->namespace),
-        .name = keep(&at, pod->name),
-        .uid = keep(&at, pod->uid),
+        .namespace = str_put(&at, pod->namespace),
+        .name = str_put(&at, pod->name),
+        .uid = str_put(&at, pod->uid),
         .due_ns = clock_now_ns(advice->config.clock) + FIRST_S * CLOCK_NS_PER_SEC,
         .pause_s = advice->config.period_s,
     };

@@ -53,21 +53,12 @@ static bool lacks_devices(uint8_t verdict)
     return verdict == VERDICT_SHARE_TAKEN || verdict == VERDICT_DEVICES_TAKEN;
 }
 
-static struct str keep(char **at, struct str text)
-{
-    char *copy = *at;
-    if (text.len > 0)
-        memcpy(copy, text.ptr, text.len);
-    *at += text.len;
-    return (struct str){copy, text.len};
-}
-
 static void keep_pod(struct pod *to, const struct pod *pod, char **at)
 {
     *to = *pod;
-    to->meta = (struct kube_meta){.namespace = keep(at, pod->meta.namespace),
-                                  .name = keep(at, pod->meta.name),
-                                  .uid = keep(at, pod->meta.uid)};
+    to->meta = (struct kube_meta){.namespace = str_put(at, pod->meta.namespace),
+                                  .name = str_put(at, pod->meta.name),
+                                  .uid = str_put(at, pod->meta.uid)};
     to->node = to->scheduler = to->devices = (struct str){NULL, 0};
     /* The type of the nodes' GPUs has been judged. */
     memset(to->products, 0, sizeof(to->products));
@@ -97,7 +88,7 @@ struct refusal *refusal_new(const struct pod *pod, const struct wire_node *nodes
     keep_pod(&refusal->pod, pod, &at);
     for (size_t i = 0; refusal->count < found; i++) {
         if (lacks_devices(verdicts[i]))
-            refusal->nodes[refusal->count++] = keep(&at, nodes[i].name);
+            refusal->nodes[refusal->count++] = str_put(&at, nodes[i].name);
     }
     return refusal;
 }

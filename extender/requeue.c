@@ -108,15 +108,6 @@ static void list_drop_all(const struct requeue *r, struct list *list)
 
 /* ---- Refusals ---- */
 
-static struct str keep(char **at, struct str text)
-{
-    char *copy = *at;
-    if (text.len > 0)
-        memcpy(copy, text.ptr, text.len);
-    *at += text.len;
-    return (struct str){copy, text.len};
-}
-
 static struct waiting *new_waiting(const struct requeue *r, const struct refused *refused)
 {
     const struct kube_meta *meta = &refused->pod->meta;
@@ -129,10 +120,10 @@ static struct waiting *new_waiting(const struct requeue *r, const struct refused
     int64_t now_ns = clock_now_ns(r->config.clock);
     *waiting = (struct waiting){
         .size = size,
-        .namespace = keep(&at, meta->namespace),
-        .name = keep(&at, meta->name),
-        .uid = keep(&at, meta->uid),
-        .pod = keep(&at, refused->text),
+        .namespace = str_put(&at, meta->namespace),
+        .name = str_put(&at, meta->name),
+        .uid = str_put(&at, meta->uid),
+        .pod = str_put(&at, refused->text),
         .refused_ns = now_ns,
         .looked_ns = now_ns,
         .snapshot = refused->snapshot->number,
@@ -145,7 +136,8 @@ static struct waiting *new_waiting(const struct requeue *r, const struct refused
 
 void requeue_refused(struct requeue *r, const struct refused *refused)
 {
-    if (refused->text.len > REQUEUE_POD_MAX || !refused->snapshot->index || refused->count == 0)
+    if (refused->text.len > REQUEUE_POD_MAX || refused->count > REQUEUE_NODES_MAX ||
+        !refused->snapshot->index)
         return;
     struct waiting *waiting = new_waiting(r, refused);
     if (!waiting)

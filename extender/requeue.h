@@ -32,7 +32,7 @@
 enum {
     REQUEUE_BYTES_MAX = 4 * 1024 * 1024,
     REQUEUE_POD_MAX = 64 * 1024, /* bytes of JSON; a larger pod is not kept */
-    REQUEUE_NODES_MAX = 100000,
+    REQUEUE_NODES_MAX = 100000,  /* of a pod, too */
     REQUEUE_CALLS_MAX = 16,
 };
 

@@ -165,6 +165,21 @@ static void blanks_are_trimmed_at_both_ends_only(void **state)
     assert_false(str_is_set(str_trim(ABSENT)));
 }
 
+static void texts_are_put_one_behind_the_other(void **state)
+{
+    char room[8], *at = room;
+    (void)state;
+    struct str first = str_put(&at, STR("abc")), empty = str_put(&at, STR(""));
+    struct str absent = str_put(&at, (struct str){NULL, 0}), last = str_put(&at, STR("de"));
+    assert_ptr_equal(first.ptr, room);
+    assert_str_is(first, "abc");
+    assert_str_is(empty, "");
+    assert_false(str_is_set(absent));
+    assert_ptr_equal(last.ptr, room + 3);
+    assert_str_is(last, "de");
+    assert_ptr_equal(at, room + 5);
+}
+
 static void decimal_integers_are_read_to_their_limits(void **state)
 {
     (void)state;
@@ -340,6 +355,7 @@ int main(void)
         cmocka_unit_test(a_part_never_leaves_the_view),
         cmocka_unit_test(a_view_is_cut_at_its_first_separator),
         cmocka_unit_test(blanks_are_trimmed_at_both_ends_only),
+        cmocka_unit_test(texts_are_put_one_behind_the_other),
         cmocka_unit_test(decimal_integers_are_read_to_their_limits),
         cmocka_unit_test(what_is_no_integer_is_refused_and_changes_nothing),
         cmocka_unit_test(the_distance_counts_edits),

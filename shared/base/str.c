@@ -76,6 +76,17 @@ struct str str_trim(struct str s)
     return s;
 }
 
+struct str str_put(char **at, struct str s)
+{
+    if (!str_is_set(s))
+        return s;
+    struct str copy = {*at, s.len};
+    if (s.len > 0)
+        memcpy(*at, s.ptr, s.len);
+    *at += s.len;
+    return copy;
+}
+
 bool str_to_int64(struct str s, int64_t *ret)
 {
     bool negative = s.len > 0 && s.ptr[0] == '-';

@@ -69,6 +69,10 @@ bool str_cut(struct str s, char sep, struct str *head, struct str *tail);
 /* Without leading and trailing blanks, tabs and line ends. */
 struct str str_trim(struct str s);
 
+/* Copies it to *at, which then points behind the copy; what is absent stays so. For texts that share the allocation of
+ * what they belong to. */
+struct str str_put(char **at, struct str s);
+
 /* A decimal integer with an optional minus sign that takes up all of `s`. False when it is none or does
  * not fit; *ret is then untouched. */
 bool str_to_int64(struct str s, int64_t *ret);

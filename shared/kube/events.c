@@ -139,23 +139,13 @@ static void free_record(struct kube_events *events, struct record *record)
 
 /* ---- Recording ---- */
 
-static struct str put_text(char **at, struct str text)
-{
-    if (!str_is_set(text))
-        return text;
-    memcpy(*at, text.ptr, text.len);
-    struct str copy = {*at, text.len};
-    *at += text.len;
-    return copy;
-}
-
 /* In the room of a combined record, which is the last of its texts. */
 static void put_combined_message(struct record *record, struct str message)
 {
     char *at = (char *)record + record->size - MESSAGE_MAX;
     char *start = at;
-    put_text(&at, combined_prefix);
-    put_text(&at, utf8_cut(message, MESSAGE_MAX - combined_prefix.len));
+    str_put(&at, combined_prefix);
+    str_put(&at, utf8_cut(message, MESSAGE_MAX - combined_prefix.len));
     record->message = (struct str){start, (size_t)(at - start)};
 }
 
@@ -190,12 +180,12 @@ static struct record *add_record(struct kube_events *events, const struct kube_e
         .first_wall_ns = clock_wall_ns(events->config.clock),
     };
     char *at = record->texts;
-    record->namespace = put_text(&at, event->namespace);
-    record->name = put_text(&at, event->name);
-    record->uid = put_text(&at, event->uid);
-    record->resource_version = put_text(&at, event->resource_version);
+    record->namespace = str_put(&at, event->namespace);
+    record->name = str_put(&at, event->name);
+    record->uid = str_put(&at, event->uid);
+    record->resource_version = str_put(&at, event->resource_version);
     if (!is_combined)
-        record->message = put_text(&at, event->message);
+        record->message = str_put(&at, event->message);
     record->stamp = next_stamp(events, record->first_wall_ns);
     struct record **head = &events->buckets[key & (BUCKETS - 1)];
     record->next_by_key = *head;
