@@ -221,25 +221,32 @@ static void count(struct requeue *r, struct str result)
     counter_add(counter_of(r->results, METRICS_VALUES(result)), 1);
 }
 
+/* False where the pod has gone meanwhile, or sending it again is of no use. */
+static bool is_to_be_tried_later(const struct requeue *r, const struct waiting *waiting,
+                                 const struct kube_result *result)
+{
+    enum kube_outcome outcome = result->outcome;
+    if (outcome == KUBE_OK || outcome == KUBE_NOT_FOUND || outcome == KUBE_CONFLICT)
+        return false;
+    log_warn(r->config.log, "kube-scheduler could not be made to try a pod again",
+             LOG_STR("namespace", waiting->namespace), LOG_STR("pod", waiting->name),
+             LOG_STR("error", result->message));
+    return outcome != KUBE_INVALID && outcome != KUBE_FORBIDDEN_BY;
+}
+
 static void on_written(void *ctx, const struct kube_result *result)
 {
     struct call *call = ctx;
     struct requeue *r = call->requeue;
-    struct waiting *waiting = call->waiting;
     struct list back;
     call->pending = NULL;
     count(r, str_from_cstr(kube_outcome_name(result->outcome)));
-    if (result->outcome == KUBE_OK || result->outcome == KUBE_NOT_FOUND ||
-        result->outcome == KUBE_CONFLICT) {
-        drop(r, waiting);
+    if (!is_to_be_tried_later(r, call->waiting, result)) {
+        drop(r, call->waiting);
         return;
     }
-    log_warn(r->config.log,
-             "kube-scheduler could not be made to try a pod again; it is tried later",
-             LOG_STR("namespace", waiting->namespace), LOG_STR("pod", waiting->name),
-             LOG_STR("error", result->message));
     list_init(&back);
-    list_put(&back, waiting);
+    list_put(&back, call->waiting);
     put_back(r, &back);
 }
 
