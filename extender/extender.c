@@ -135,7 +135,8 @@ static void answer_questions(struct extender *e, bool may_answer, const char *er
                                       .pods = e->pods,
                                       .budgets = e->budgets,
                                       .catalog = e->catalog,
-                                      .clock = e->config.clock};
+                                      .clock = e->config.clock,
+                                      .requeue = e->requeue};
     for (struct preempt_request *request = take_questions(e), *next; request; request = next) {
         next = request->next;
         preempt_request_finish(request, may_answer ? &view : NULL, error);

@@ -33,6 +33,14 @@ static bool set_victims(struct wire_candidate *candidate, const struct victims *
     return true;
 }
 
+static void leave_out(struct wire_candidate *candidate, bool is_unheard,
+                      struct preempt_counts *counts)
+{
+    candidate->count = 0;
+    counts->dropped++;
+    counts->unheard += is_unheard;
+}
+
 static bool refine(const struct preempt_view *view, const struct pod *pod,
                    struct wire_candidate *candidate, size_t *steps, struct arena *arena,
                    struct preempt_counts *counts)
@@ -43,8 +51,7 @@ static bool refine(const struct preempt_view *view, const struct pod *pod,
     size_t own_steps = *steps < PREEMPT_NODE_STEPS ? *steps : PREEMPT_NODE_STEPS;
     size_t rest = *steps - own_steps;
     if (!at || candidate->count == 0) {
-        candidate->count = 0;
-        counts->dropped++;
+        leave_out(candidate, !at, counts);
         return true;
     }
     const struct victims_question question = {
@@ -63,8 +70,7 @@ static bool refine(const struct preempt_view *view, const struct pod *pod,
     if (result == VICTIMS_NO_MEMORY)
         return false;
     if (result == VICTIMS_NOT_ENOUGH) {
-        candidate->count = 0;
-        counts->dropped++;
+        leave_out(candidate, victims.unknown_count > 0, counts);
         return true;
     }
     counts->kept += victims.is_as_given;
@@ -93,6 +99,8 @@ int preempt_answer(const struct preempt_view *view, struct str body, struct aren
         if (!refine(view, &pod, &candidates[i], &steps, arena, counts))
             return err_no_memory(err, "choosing victims");
     }
+    if (counts->unheard > 0 && counts->kept + counts->changed == 0 && view->requeue)
+        requeue_later(view->requeue, &pod.meta);
     wire_write_preemption(answer, candidates, count);
     return buf_failed(answer) ? err_no_memory(err, "the answer") : 0;
 }

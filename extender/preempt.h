@@ -3,14 +3,15 @@
  * if certain others went; the extender looks at the devices, and answers with the nodes and victims that will
  * do (extender/victims.h). It reserves nothing: kube-scheduler may ask and then do nothing.
  *
- * A node on which no set of pods of lower priority makes room is left out. Answered in the thread that has the
- * caches; a handler waits without a thread, as for a binding.
+ * A node on which no set of pods of lower priority makes room is left out. Where that may be because the watch has yet
+ * to tell of pods that were bound a moment ago, the pod is tried again soon. Answered in the thread that has the caches;
+ * a handler waits without a thread, as for a binding.
  */
 #ifndef EXTENDER_PREEMPT_H
 #define EXTENDER_PREEMPT_H
 
 #include "extender/census.h"
-#include "extender/wire.h"
+#include "extender/requeue.h"
 
 enum {
     PREEMPT_ERROR_MAX = 512,
@@ -27,6 +28,7 @@ struct preempt_view {
     const struct store *budgets;
     const struct catalog *catalog;
     const struct clock *clock;
+    struct requeue *requeue; /* of pods that are to be tried again; may be NULL */
 };
 
 /* Nodes by what came out. */
@@ -34,6 +36,7 @@ struct preempt_counts {
     size_t kept;    /* kube-scheduler's victims will do */
     size_t changed; /* others will */
     size_t dropped; /* none will */
+    size_t unheard; /* of these: of the node or its victims the watch has yet to tell */
 };
 
 /* Appends the answer to a request. 400 for what is none, 507 without memory; then nothing was appended. */

@@ -11,6 +11,7 @@ enum {
     ARENA_MAX = 4 * 1024 * 1024,
     BODY_MAX = 1024,
     ASK_S = 1,      /* kube-scheduler's time to ask by itself */
+    LATER_S = 2,    /* the watch's time to tell of what was bound a moment ago */
     LOOK_S = 5,     /* heartbeats return without a new snapshot */
     FORGET_S = 600, /* twice the time after which kube-scheduler asks by itself */
 };
@@ -19,7 +20,8 @@ enum {
 struct waiting {
     struct waiting *next;
     size_t size;
-    struct str namespace, name, uid, pod;
+    struct str namespace, name, uid;
+    struct str pod; /* absent: it is tried in any case */
     int64_t refused_ns;
     int64_t looked_ns;
     uint64_t snapshot; /* on which it fits nowhere */
@@ -108,45 +110,58 @@ static void list_drop_all(const struct requeue *r, struct list *list)
 
 /* ---- Refusals ---- */
 
-static struct waiting *new_waiting(const struct requeue *r, const struct refused *refused)
+/* Without the hashes. */
+static struct waiting *new_waiting(const struct requeue *r, const struct kube_meta *meta,
+                                   struct str pod, size_t nodes)
 {
-    const struct kube_meta *meta = &refused->pod->meta;
-    size_t texts = meta->namespace.len + meta->name.len + meta->uid.len + refused->text.len;
-    size_t size = sizeof(struct waiting) + refused->count * sizeof(uint64_t) + texts;
+    size_t texts = meta->namespace.len + meta->name.len + meta->uid.len + pod.len;
+    size_t size = sizeof(struct waiting) + nodes * sizeof(uint64_t) + texts;
     struct waiting *waiting = mem_alloc(r->config.mem, size);
     if (!waiting)
         return NULL;
-    char *at = (char *)&waiting->nodes[refused->count];
+    char *at = (char *)&waiting->nodes[nodes];
     int64_t now_ns = clock_now_ns(r->config.clock);
     *waiting = (struct waiting){
         .size = size,
         .namespace = str_put(&at, meta->namespace),
         .name = str_put(&at, meta->name),
         .uid = str_put(&at, meta->uid),
-        .pod = str_put(&at, refused->text),
+        .pod = str_put(&at, pod),
         .refused_ns = now_ns,
         .looked_ns = now_ns,
-        .snapshot = refused->snapshot->number,
-        .count = refused->count,
+        .count = nodes,
     };
-    for (size_t i = 0; i < refused->count; i++)
-        waiting->nodes[i] = hash_text(&refused->snapshot->index->seed, refused->nodes[i].name);
     return waiting;
 }
 
-void requeue_refused(struct requeue *r, const struct refused *refused)
+static void add(struct requeue *r, struct waiting *waiting)
 {
-    if (refused->text.len > REQUEUE_POD_MAX || refused->count > REQUEUE_NODES_MAX ||
-        !refused->snapshot->index)
-        return;
-    struct waiting *waiting = new_waiting(r, refused);
-    if (!waiting)
-        return;
     pthread_mutex_lock(&r->lock);
     list_drop_uid(r, &r->list, waiting->uid);
     list_put(&r->list, waiting);
     list_trim(r, &r->list);
     pthread_mutex_unlock(&r->lock);
+}
+
+void requeue_refused(struct requeue *r, const struct refused *refused)
+{
+    const struct node_index *index = refused->snapshot->index;
+    if (refused->text.len > REQUEUE_POD_MAX || refused->count > REQUEUE_NODES_MAX || !index)
+        return;
+    struct waiting *waiting = new_waiting(r, &refused->pod->meta, refused->text, refused->count);
+    if (!waiting)
+        return;
+    waiting->snapshot = refused->snapshot->number;
+    for (size_t i = 0; i < refused->count; i++)
+        waiting->nodes[i] = hash_text(&index->seed, refused->nodes[i].name);
+    add(r, waiting);
+}
+
+void requeue_later(struct requeue *r, const struct kube_meta *pod)
+{
+    struct waiting *waiting = new_waiting(r, pod, (struct str){NULL, 0}, 0);
+    if (waiting)
+        add(r, waiting);
 }
 
 /* Where a pod was refused again meanwhile, that counts. */
@@ -171,6 +186,8 @@ static bool fits_somewhere(const struct requeue *r, const struct waiting *waitin
     struct err err;
     struct pod pod;
     int64_t now_ns = clock_now_ns(r->config.clock);
+    if (!str_is_set(waiting->pod))
+        return true;
     const struct json *object = json_read(arena, waiting->pod, &json_limits_default, &err);
     if (!object)
         return false;
@@ -189,9 +206,11 @@ static bool fits_somewhere(const struct requeue *r, const struct waiting *waitin
 
 static bool is_due(const struct waiting *waiting, const struct snapshot *snapshot, int64_t now_ns)
 {
-    bool has_changed = snapshot->number != waiting->snapshot ||
-                       now_ns - waiting->looked_ns >= LOOK_S * CLOCK_NS_PER_SEC;
-    return has_changed && now_ns - waiting->refused_ns >= ASK_S * CLOCK_NS_PER_SEC;
+    int64_t age_ns = now_ns - waiting->refused_ns, unseen_ns = now_ns - waiting->looked_ns;
+    if (!str_is_set(waiting->pod))
+        return age_ns >= LATER_S * CLOCK_NS_PER_SEC;
+    return age_ns >= ASK_S * CLOCK_NS_PER_SEC &&
+           (snapshot->number != waiting->snapshot || unseen_ns >= LOOK_S * CLOCK_NS_PER_SEC);
 }
 
 /* `budget` is what is left of REQUEUE_NODES_MAX. */

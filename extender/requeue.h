@@ -65,6 +65,10 @@ struct refused {
 /* From any thread. Best effort: without memory the pod is not kept. */
 void requeue_refused(struct requeue *requeue, const struct refused *refused);
 
+/* The same of a pod for which it is not known whether any node would do: it is tried again in any case, two seconds
+ * later. */
+void requeue_later(struct requeue *requeue, const struct kube_meta *pod);
+
 /* About once a second. A replica that is not active forgets all pods. */
 void requeue_tick(struct requeue *requeue, bool is_active);
 

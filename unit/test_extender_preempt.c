@@ -345,6 +345,7 @@ static void a_node_that_is_not_known_is_left_out_and_others_are_not(void **state
                             &counts);
     assert_str_is(answer, "{\"n\":{\"Pods\":[{\"UID\":\"a\"}],\"NumPDBViolations\":3}}");
     assert_int_equal(counts.dropped, 1);
+    assert_int_equal(counts.unheard, 1);
     assert_int_equal(counts.kept, 1);
 }
 
@@ -459,6 +460,7 @@ static void requests_of_both_modes_are_answered_as_recorded(void **state)
         assert_str_is(buf_str(&buf), golden.ptr);
         assert_int_equal(counts.changed, 1);
         assert_int_equal(counts.dropped, 1);
+        assert_int_equal(counts.unheard, 1); /* the other node */
     }
 }
 

@@ -1,7 +1,8 @@
 /* Pods that were refused, and are tried again when a node has come to fit. */
 #include "unit/extender_fixture.h"
 
-#include "extender/requeue.h"
+#include "extender/budgets.h"
+#include "extender/preempt.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -476,6 +477,82 @@ static void the_oldest_makes_room(void **state)
     assert_int_equal(writes(f), 0);
 }
 
+/* kube-scheduler would end pod "victim" on each of these nodes, "a b". */
+static void ask_for_victims(struct fixture *f, const char *list)
+{
+    struct store *budgets = extender_store(&cached_budgets, &f->random.random, NULL, NULL);
+    const struct preempt_view view = {.census = f->census,
+                                      .pods = f->pods,
+                                      .budgets = budgets,
+                                      .catalog = f->shared.catalog,
+                                      .clock = &f->clock.clock,
+                                      .requeue = f->requeue};
+    struct preempt_counts counts;
+    struct str rest = str_from_cstr(list), name, nodes = STR("");
+    struct buf answer;
+    struct err err;
+    buf_init(&answer, arena_mem(&f->shared.arena), 65536);
+    while (str_is_set(rest)) {
+        str_cut(rest, ' ', &name, &rest);
+        nodes = arena_printf(&f->shared.arena,
+                             "%" PRIstr "%s'%" PRIstr "':{'Pods':[{'UID':'victim'}],"
+                             "'NumPDBViolations':0}",
+                             STR_ARG(nodes), nodes.len > 0 ? "," : "", STR_ARG(name));
+    }
+    struct str body =
+        arena_printf(&f->shared.arena,
+                     "{'Pod':{'metadata':{'namespace':'team','name':'p','uid':'p'},'spec':{"
+                     "'priority':100,'containers':[{'resources':{'requests':"
+                     "{'callboard.dev/gpu-milli':'1000'}}}]}},'NodeNameToVictims':null,"
+                     "'NodeNameToMetaVictims':{%" PRIstr "}}",
+                     STR_ARG(nodes));
+    assert_int_equal(
+        preempt_answer(&view, with_quotes(f, body), &f->shared.arena, &answer, &counts, &err), 0);
+    store_free(budgets);
+}
+
+/* The device of the node is given to a pod that the watch shows bound to none. */
+static void reserve(struct fixture *f, const char *name, const char *node)
+{
+    const struct pod_load load = {.amounts.of[RESOURCE_INDEX_MILLI] = 1000, .devices = 1};
+    give_pod(f, name, "");
+    const struct stored *pod = store_get(f->pods, STR("team"), str_from_cstr(name));
+    assert_non_null(census_reserve(f->census, pod, str_from_cstr(node), &load));
+    assert_true(census_publish(f->census));
+}
+
+static void a_pod_whose_victims_are_not_known_yet_is_tried_again(void **state)
+{
+    struct fixture *f = *state;
+    give_node(f, "n", "");
+    reserve(f, "victim", "n");
+    wait_for(f, "p", "n");
+    ask_for_victims(f, "n");
+    pass(f, 1);
+    assert_int_equal(writes(f), 0);
+    pass(f, 1);
+    expect_write(f, "p", 200);
+    ask_for_victims(f, "unheard");
+    pass(f, 2);
+    expect_write(f, "p", 200);
+    pass(f, 20);
+    assert_int_equal(writes(f), 0);
+}
+
+static void a_pod_that_gets_victims_elsewhere_is_not(void **state)
+{
+    struct fixture *f = *state;
+    give_node(f, "n", "");
+    give_node(f, "m", "");
+    reserve(f, "fresh", "m");
+    give_pod(f, "victim", "n");
+    give_pod(f, "p", "");
+    ask_for_victims(f, "n m");
+    ask_for_victims(f, "n unheard");
+    pass(f, 20);
+    assert_int_equal(writes(f), 0);
+}
+
 static void *refuse_often(void *arg)
 {
     struct fixture *f = arg;
@@ -554,6 +631,8 @@ int main(void)
         TEST(writes_under_way_are_bounded_and_all_pods_have_their_turn),
         TEST(what_a_tick_looks_at_is_bounded_and_all_pods_have_their_turn),
         TEST(the_oldest_makes_room),
+        TEST(a_pod_whose_victims_are_not_known_yet_is_tried_again),
+        TEST(a_pod_that_gets_victims_elsewhere_is_not),
         TEST(handlers_may_refuse_while_pods_are_looked_at),
         TEST(memory_may_fail_anywhere),
     };
