@@ -13,12 +13,12 @@ const leases = "/apis/coordination.k8s.io/v1/namespaces/callboard-system/leases"
 
 func (c *cluster) handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /api/v1/nodes", c.serve(&c.nodes, false))
-	mux.HandleFunc("GET /api/v1/pods", c.serve(&c.pods, true))
-	mux.HandleFunc("GET /apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases", c.serve(&c.leases, false))
+	mux.HandleFunc("GET /api/v1/nodes", c.serve(&c.nodes))
+	mux.HandleFunc("GET /api/v1/pods", c.serve(&c.pods))
+	mux.HandleFunc("GET /apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases", c.serve(&c.leases))
 	mux.HandleFunc("GET /apis/policy/v1/poddisruptionbudgets",
-		c.serve(&collection{kind: "PodDisruptionBudget", api: "policy/v1"}, false))
-	mux.HandleFunc("GET "+leases, c.serve(&collection{kind: "Lease", api: "coordination.k8s.io/v1"}, false))
+		c.serve(&collection{kind: "PodDisruptionBudget", api: "policy/v1"}))
+	mux.HandleFunc("GET "+leases, c.serve(&collection{kind: "Lease", api: "coordination.k8s.io/v1"}))
 	mux.HandleFunc("POST "+leases, c.writeLease)
 	mux.HandleFunc("GET "+leases+"/callboard-extender", c.readLease)
 	mux.HandleFunc("PATCH "+leases+"/callboard-extender", c.writeLease)
@@ -26,7 +26,7 @@ func (c *cluster) handler() http.Handler {
 }
 
 // serve streams a list and then what changes; all watches begin with a list.
-func (c *cluster) serve(objects *collection, changes bool) http.HandlerFunc {
+func (c *cluster) serve(objects *collection) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		query := r.URL.Query()
 		if query.Get("watch") == "" {
@@ -37,8 +37,8 @@ func (c *cluster) serve(objects *collection, changes bool) http.HandlerFunc {
 		w.Header().Set("Content-Type", "application/json")
 		c.mutex.Lock()
 		version := c.version
-		if changes {
-			c.watchers[events] = struct{}{}
+		if objects.watchers != nil {
+			objects.watchers[events] = struct{}{}
 		}
 		c.mutex.Unlock()
 		if query.Get("sendInitialEvents") == "true" {
@@ -53,14 +53,14 @@ func (c *cluster) serve(objects *collection, changes bool) http.HandlerFunc {
 			_ = to.Flush()
 		}
 		w.(http.Flusher).Flush()
-		c.follow(w, r, events)
+		c.follow(w, r, objects, events)
 	}
 }
 
-func (c *cluster) follow(w http.ResponseWriter, r *http.Request, events chan []byte) {
+func (c *cluster) follow(w http.ResponseWriter, r *http.Request, of *collection, events chan []byte) {
 	defer func() {
 		c.mutex.Lock()
-		delete(c.watchers, events)
+		delete(of.watchers, events)
 		c.mutex.Unlock()
 	}()
 	for {

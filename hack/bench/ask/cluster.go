@@ -12,9 +12,10 @@ import (
 
 // collection is one kind of objects: each as JSON without braces around its resourceVersion.
 type collection struct {
-	objects [][]byte
-	kind    string
-	api     string
+	objects  [][]byte
+	kind     string
+	api      string
+	watchers map[chan []byte]struct{} // nil: nothing changes
 }
 
 // cluster is what the API server serves.
@@ -27,12 +28,11 @@ type cluster struct {
 	server   *http.Server
 	listener net.Listener
 
-	mutex    sync.Mutex
-	version  int
-	lease    string // the extender's own, or ""
-	watchers map[chan []byte]struct{}
-	ended    chan struct{}
-	begun    bool
+	mutex   sync.Mutex
+	version int
+	lease   string // the extender's own, or ""
+	ended   chan struct{}
+	begun   bool
 }
 
 const (
@@ -86,9 +86,9 @@ func makeNode(i int) []byte {
 	return []byte(b.String())
 }
 
-func makeLease(i int) []byte {
-	return fmt.Appendf(nil, `{"kind":"Lease","apiVersion":"coordination.k8s.io/v1","metadata":{"name":"%s","namespace":"kube-node-lease","uid":"lease-%d","resourceVersion":"1"},"spec":{"holderIdentity":"%s","leaseDurationSeconds":40,"renewTime":"%s"}}`,
-		nodeName(i), i, nodeName(i), time.Now().UTC().Format("2006-01-02T15:04:05.000000Z"))
+func makeLease(i, version int) []byte {
+	return fmt.Appendf(nil, `{"kind":"Lease","apiVersion":"coordination.k8s.io/v1","metadata":{"name":"%s","namespace":"kube-node-lease","uid":"lease-%d","resourceVersion":"%d"},"spec":{"holderIdentity":"%s","leaseDurationSeconds":40,"renewTime":"%s"}}`,
+		nodeName(i), i, version, nodeName(i), time.Now().UTC().Format("2006-01-02T15:04:05.000000Z"))
 }
 
 // makePod is the nth pod of a node: some with half a GPU, or a whole one, the others without.
@@ -107,17 +107,16 @@ func makePod(id, node, nth int, version int) []byte {
 
 func newCluster(nodes, pods int) (*cluster, error) {
 	c := &cluster{
-		nodes:    collection{kind: "Node", api: "v1"},
-		pods:     collection{kind: "Pod", api: "v1"},
-		leases:   collection{kind: "Lease", api: "coordination.k8s.io/v1"},
-		version:  1,
-		watchers: map[chan []byte]struct{}{},
-		ended:    make(chan struct{}),
+		nodes:   collection{kind: "Node", api: "v1"},
+		pods:    collection{kind: "Pod", api: "v1", watchers: map[chan []byte]struct{}{}},
+		leases:  collection{kind: "Lease", api: "coordination.k8s.io/v1", watchers: map[chan []byte]struct{}{}},
+		version: 1,
+		ended:   make(chan struct{}),
 	}
 	for i := range nodes {
 		c.names = append(c.names, nodeName(i))
 		c.nodes.objects = append(c.nodes.objects, makeNode(i))
-		c.leases.objects = append(c.leases.objects, makeLease(i))
+		c.leases.objects = append(c.leases.objects, makeLease(i, 1))
 	}
 	for i := range pods {
 		c.pods.objects = append(c.pods.objects, makePod(i, i%nodes, i/nodes, 1))
@@ -138,43 +137,54 @@ func (c *cluster) close() {
 	_ = c.server.Close()
 }
 
-// change tells the watch of pods of an event.
-func (c *cluster) change(kind string, object []byte) {
+// change tells the watches of a collection of an event.
+func (c *cluster) change(of *collection, kind string, object []byte) {
 	event := fmt.Appendf(nil, `{"type":"%s","object":%s}`+"\n", kind, object)
-	for watcher := range c.watchers {
+	for watcher := range of.watchers {
 		select {
 		case watcher <- event:
 		default: // it is far behind, and lists again
 			close(watcher)
-			delete(c.watchers, watcher)
+			delete(of.watchers, watcher)
 		}
 	}
 }
 
-// begin lets pods end and others take their places, as many as a busy kube-scheduler places.
+// every does it so often a second, with a number that grows.
+func (c *cluster) every(perSecond int, do func(i int)) {
+	tick := time.NewTicker(time.Second / time.Duration(perSecond))
+	defer tick.Stop()
+	for i := 0; ; i++ {
+		select {
+		case <-c.ended:
+			return
+		case <-tick.C:
+		}
+		c.mutex.Lock()
+		do(i)
+		c.mutex.Unlock()
+	}
+}
+
+// begin lets pods end and others take their places, as many as a busy kube-scheduler places, and renews the Leases of
+// the nodes every ten seconds, as kubelets do.
 func (c *cluster) begin() {
-	const perSecond = 270
+	const pods, renewal = 270, 10
 	if c.begun || len(c.pods.objects) == 0 {
 		return
 	}
 	c.begun = true
-	go func() {
-		tick := time.NewTicker(time.Second / perSecond)
-		defer tick.Stop()
-		for i := 0; ; i++ {
-			select {
-			case <-c.ended:
-				return
-			case <-tick.C:
-			}
-			n, nodes := i%len(c.pods.objects), len(c.names)
-			c.mutex.Lock()
-			c.version += 2
-			c.change("DELETED", makePod(n, n%nodes, n/nodes, c.version-1))
-			c.change("ADDED", makePod(n, n%nodes, n/nodes, c.version))
-			c.mutex.Unlock()
-		}
-	}()
+	nodes := len(c.names)
+	go c.every(pods, func(i int) {
+		n := i % len(c.pods.objects)
+		c.version += 2
+		c.change(&c.pods, "DELETED", makePod(n, n%nodes, n/nodes, c.version-1))
+		c.change(&c.pods, "ADDED", makePod(n, n%nodes, n/nodes, c.version))
+	})
+	go c.every(nodes/renewal, func(i int) {
+		c.version++
+		c.change(&c.leases, "MODIFIED", makeLease(i%nodes, c.version))
+	})
 }
 
 func (c *cluster) next() string {
