@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -32,6 +33,20 @@ static int teardown(void **state)
 static void send_text(struct http_client *client, const char *text)
 {
     assert_true(http_client_send_text(client, text));
+}
+
+/* Begins a request with a body, and waits until the server waits for that: a moment before, the
+ * request is in flight already, and has the time for headers alone. */
+static void begin_body(struct http_client *client, unsigned length)
+{
+    char text[160], interim[64];
+    const struct str expected = STR("HTTP/1.1 100 Continue\r\n\r\n");
+    snprintf(text, sizeof(text),
+             "POST /count HTTP/1.1\r\n" HOST "Expect: 100-continue\r\nContent-Length: %u\r\n\r\n",
+             length);
+    send_text(client, text);
+    assert_int_equal(recv(client->fd, interim, expected.len, MSG_WAITALL), expected.len);
+    assert_memory_equal(interim, expected.ptr, expected.len);
 }
 
 static void assert_served(struct http_client *client)
@@ -121,8 +136,7 @@ static void a_slow_body_is_cut_however_often_it_shows_signs_of_life(void **state
     struct http_client client;
     http_fixture_start(fixture);
     http_fixture_open(fixture, &client);
-    send_text(&client, "POST /count HTTP/1.1\r\n" HOST "Content-Length: 100\r\n\r\n");
-    http_fixture_wait_in_flight(fixture, 1);
+    begin_body(&client, 100);
     for (int s = 0; s < 30; s++) {
         send_text(&client, "x");
         http_fixture_advance_ms(fixture, 1000);
@@ -143,8 +157,7 @@ static void a_request_that_is_complete_too_late_gets_408(void **state)
     struct http_answer answer;
     http_fixture_start(fixture);
     http_fixture_open(fixture, &client);
-    send_text(&client, "POST /count HTTP/1.1\r\n" HOST "Content-Length: 1\r\n\r\n");
-    http_fixture_wait_in_flight(fixture, 1);
+    begin_body(&client, 1);
     test_clock_advance_ms(&fixture->clock, 30001);
     send_text(&client, "x");
     assert_true(http_client_read(&client, &answer));
@@ -279,8 +292,10 @@ static void slow_clients_do_not_keep_others_from_being_served(void **state)
     http_fixture_open(fixture, &fast);
     for (size_t i = 0; i < SLOW; i++) {
         http_fixture_open(fixture, &slow[i]);
-        send_text(&slow[i], i % 2 ? "POST /count HTTP/1.1\r\n" HOST "Content-Length: 500\r\n\r\n"
-                                  : "GET /hello HTTP/1.1\r\n");
+        if (i % 2)
+            begin_body(&slow[i], 500);
+        else
+            send_text(&slow[i], "GET /hello HTTP/1.1\r\n");
     }
     http_fixture_wait_in_flight(fixture, SLOW);
     for (int s = 0; s < 31; s++) {
