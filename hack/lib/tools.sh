@@ -11,7 +11,7 @@ declare -A tool_package=(
 	[kwok]=sigs.k8s.io/kwok/cmd/kwok
 	[kubelet]=k8s.io/kubernetes/cmd/kubelet
 	[kube-proxy]=k8s.io/kubernetes/cmd/kube-proxy
-	[coredns]=github.com/coredns/coredns
+	[coredns]=callboard.dev/e2e/coredns
 )
 # The order matters to a reader of the progress lines only: the first one compiles what most share.
 tools_control_plane=(kube-apiserver kube-controller-manager kube-scheduler kubectl etcd kwok)
@@ -29,7 +29,7 @@ tools_ldflags+=" -X k8s.io/component-base/version.gitMinor=$(cut -d. -f2 <<<"$ku
 # One folder per set of sources and flags, so that two checkouts never use each other's versions.
 tools_key=$(
 	{
-		cat "$root"/e2e/{go.mod,go.sum} "$root"/e2e/coredns/{go.mod,go.sum}
+		cat "$root"/e2e/{go.mod,go.sum} "$root"/e2e/coredns/{go.mod,go.sum,main.go}
 		echo "$tools_ldflags $(uname -m)"
 	} | sha256sum | cut -c1-16
 )
