@@ -11,6 +11,7 @@ MAKEFLAGS += --no-builtin-rules
 
 VERSION ?= 0.1.0
 VARIANTS := release asan tsan coverage
+TESTED_VARIANTS := release asan tsan
 # The variant that unit-build builds.
 VARIANT ?= release
 
@@ -161,6 +162,11 @@ unit-build: unit-build-$(VARIANT)
 .PHONY: test
 test: ## all tests, with one count at the end (the README's second command)
 	@hack/test
+
+# What the tests run, of every variant: hack/test has it all compiled first.
+.PHONY: test-build
+test-build: all $(TESTED_VARIANTS:%=unit-build-%) $(TESTED_VARIANTS:%=build/%/unit/sim/sim) \
+	$(FUZZ_TARGETS:%=build/asan/unit/fuzz/replay_%)
 
 .PHONY: unit
 unit: unit-build-release ## unit tests
