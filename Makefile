@@ -189,7 +189,7 @@ sanitize: unit-build-asan unit-build-tsan build/asan/unit/sim/sim build/tsan/uni
 	@hack/tap unit-asan hack/unit asan $(UNIT_TESTS)
 	@hack/tap unit-tsan hack/unit tsan $(UNIT_TESTS)
 	@hack/tap sim-asan build/asan/unit/sim/sim --seeds 100
-	@hack/tap sim-tsan build/tsan/unit/sim/sim --seeds 20
+	@hack/tap sim-tsan build/tsan/unit/sim/sim --seeds 5
 
 .PHONY: coverage
 coverage: unit-build-coverage ## unit tests with gcovr's figures, in build/coverage.txt
