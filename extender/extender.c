@@ -161,13 +161,12 @@ static void hand_over(struct extender *e, struct refusal *refusal)
 }
 
 /* Of a pod for which others are being preempted one node is asked about first, and then all. */
-void extender_refused(struct extender *e, const struct refused *refused)
+void extender_refused(struct extender *e, const struct refused *refused, const uint8_t *verdicts)
 {
-    bool is_first = refused->count == 1 && refused->pod->is_nominated;
-    struct refusal *refusal =
-        is_first ? NULL
-                 : refusal_new(refused->pod, refused->nodes, refused->verdicts, refused->count);
     requeue_refused(e->requeue, refused);
+    if (refused->count == 1 && refused->pod->is_nominated)
+        return;
+    struct refusal *refusal = refusal_new(refused->pod, refused->nodes, verdicts, refused->count);
     if (refusal)
         hand_over(e, refusal);
 }

@@ -80,8 +80,9 @@ bool extender_bind(struct extender *extender, struct bind_request *request);
 /* The same for a question about victims. */
 bool extender_preempt(struct extender *extender, struct preempt_request *request);
 
-/* From any thread: no node fits a pod. */
-void extender_refused(struct extender *extender, const struct refused *refused);
+/* From any thread: no node fits a pod, for these reasons. */
+void extender_refused(struct extender *extender, const struct refused *refused,
+                      const uint8_t *verdicts);
 
 void extender_set_catalog(struct extender *extender, struct catalog *catalog);
 

@@ -58,7 +58,6 @@ struct refused {
     struct str text; /* the pod's JSON */
     const struct snapshot *snapshot;
     const struct wire_node *nodes;
-    const uint8_t *verdicts;
     size_t count;
 };
 

@@ -88,7 +88,8 @@ struct snapshot {
 
 /* NULL when there is none of that name. */
 const struct snapshot_node *snapshot_find(const struct snapshot *snapshot, struct str name);
-/* The same by the hash of its name by the index's seed, which all snapshots of a process share. */
+/* The same by the hash of its name by the index's seed, which all snapshots of a process share. The index has half of
+ * the hash: once in billions of names it is another node. */
 const struct snapshot_node *snapshot_find_hashed(const struct snapshot *snapshot, uint64_t hash);
 /* The same of many names, one every `stride` bytes. What one of them waits for from memory is fetched meanwhile for
  * the others, so that this and the first look at what is found cost less than a third. */

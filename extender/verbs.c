@@ -311,12 +311,13 @@ static int filter(struct verbs *verbs, const struct question *q, bool picks, str
     size_t fit = count_verdicts(verbs, verdicts, q->count);
     decisions_filtered(verbs->decisions, &q->pod, q->nodes, verdicts, q->count);
     if (fit == 0 && verbs->extender)
-        extender_refused(verbs->extender, &(const struct refused){.pod = &q->pod,
-                                                                  .text = q->args.pod,
-                                                                  .snapshot = q->snapshot,
-                                                                  .nodes = q->nodes,
-                                                                  .verdicts = verdicts,
-                                                                  .count = q->count});
+        extender_refused(verbs->extender,
+                         &(const struct refused){.pod = &q->pod,
+                                                 .text = q->args.pod,
+                                                 .snapshot = q->snapshot,
+                                                 .nodes = q->nodes,
+                                                 .count = q->count},
+                         verdicts);
     if (picks)
         return pick(verbs, q, verdicts, now_ns, buf, err);
     wire_write_filter(buf, &q->args, q->nodes, verdicts, q->count);

@@ -15,17 +15,20 @@ void extender_fixture_done(struct extender_fixture *f)
     arena_done(&f->arena);
 }
 
+struct str extender_quoted(struct extender_fixture *f, struct str text)
+{
+    struct str copy = arena_copy(&f->arena, text);
+    assert_non_null(copy.ptr);
+    for (char *at = (char *)(uintptr_t)copy.ptr; *at; at++)
+        *at = *at == '\'' ? '"' : *at;
+    return copy;
+}
+
 const struct json *extender_json(struct extender_fixture *f, const char *text)
 {
-    struct str copy = arena_copy(&f->arena, str_from_cstr(text));
-    assert_non_null(copy.ptr);
-    char *at = (char *)(uintptr_t)copy.ptr;
-    for (; *at; at++) {
-        if (*at == '\'')
-            *at = '"';
-    }
     struct err err;
-    const struct json *value = json_read(&f->arena, copy, &json_limits_default, &err);
+    const struct json *value =
+        json_read(&f->arena, extender_quoted(f, str_from_cstr(text)), &json_limits_default, &err);
     if (!value)
         fail_msg("%s: %s", text, err.message);
     return value;

@@ -19,6 +19,8 @@ struct extender_fixture {
 void extender_fixture_init(struct extender_fixture *f);
 void extender_fixture_done(struct extender_fixture *f);
 
+/* A copy with a " for each ', in the arena and with a NUL. */
+struct str extender_quoted(struct extender_fixture *f, struct str text);
 /* JSON in which a ' stands for a ". */
 const struct json *extender_json(struct extender_fixture *f, const char *text);
 

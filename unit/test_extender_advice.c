@@ -160,10 +160,8 @@ static void answer_pod(struct fixture *f, const char *name, int milli)
     snprintf(target, sizeof(target), "/api/v1/namespaces/team/pods/%s", name);
     assert_string_equal(sent->method, "GET");
     assert_str_is(sent->target, target);
-    char *text = (char *)(uintptr_t)pod_text(f, name, milli, "Unschedulable");
-    for (char *at = text; *at; at++)
-        *at = *at == '\'' ? '"' : *at;
-    fake_answer(&f->fake, last, 200, text);
+    const char *text = pod_text(f, name, milli, "Unschedulable");
+    fake_answer(&f->fake, last, 200, extender_quoted(&f->shared, str_from_cstr(text)).ptr);
     timers_run(&f->timers, clock_now_ns(&f->clock.clock));
 }
 

@@ -127,10 +127,7 @@ static struct preempt_view view_of(struct fixture *f)
 
 static struct str quoted(struct fixture *f, const char *text)
 {
-    struct str copy = arena_copy(&f->shared.arena, str_from_cstr(text));
-    for (char *at = (char *)(uintptr_t)copy.ptr; *at; at++)
-        *at = *at == '\'' ? '"' : *at;
-    return copy;
+    return extender_quoted(&f->shared, str_from_cstr(text));
 }
 
 /* The answer's object of nodes, or fails. */

@@ -490,11 +490,8 @@ static void what_the_server_does_not_allow_is_tried_later(void **state)
         refuse(f, "p", 1000, 10, "n");
         pass(f, 1);
         int eviction = expect_eviction(f, &seen, "low");
-        const char *body = cases[i].body;
-        struct str copy = arena_copy(&f->shared.arena, str_from_cstr(body));
-        for (char *at = (char *)(uintptr_t)copy.ptr; *at; at++)
-            *at = *at == '\'' ? '"' : *at;
-        fake_answer(&f->fake, (size_t)eviction, cases[i].status, copy.ptr);
+        struct str body = extender_quoted(&f->shared, str_from_cstr(cases[i].body));
+        fake_answer(&f->fake, (size_t)eviction, cases[i].status, body.ptr);
         pass(f, 1);
         assert_int_equal(census_holds(f->census), 0);
         pass(f, HOLD_S - 3);

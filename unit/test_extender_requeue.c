@@ -17,7 +17,6 @@ struct fixture {
     struct snapshot_source source;
     struct census *census;
     struct store *pods;
-    struct metrics metrics;
     struct requeue *requeue;
     size_t seen; /* requests that were looked at */
     long long version;
@@ -138,35 +137,30 @@ static void take_pod(struct fixture *f, const char *name)
 
 /* ---- What kube-scheduler is told ---- */
 
-static struct str with_quotes(struct fixture *f, struct str text)
+/* None of the nodes fits the pod, of which the watch need not have told. */
+static void refuse_on(struct fixture *f, const char *name, const struct wire_node *nodes,
+                      size_t count)
 {
-    struct str copy = arena_copy(&f->shared.arena, text);
-    for (char *at = (char *)(uintptr_t)copy.ptr; at < copy.ptr + copy.len; at++) {
-        if (*at == '\'')
-            *at = '"';
-    }
-    return copy;
+    struct str text = pod_text(f, name, name, "", "");
+    struct pod pod;
+    pod_read(&pod, extender_json(&f->shared, text.ptr), f->shared.catalog);
+    requeue_refused(f->requeue, &(const struct refused){.pod = &pod,
+                                                        .text = extender_quoted(&f->shared, text),
+                                                        .snapshot = f->source.current,
+                                                        .nodes = nodes,
+                                                        .count = count});
 }
 
-/* None of these nodes, "a b", fits the pod, of which the watch need not have told. */
+/* The same of nodes "a b". */
 static void refuse(struct fixture *f, const char *name, const char *list)
 {
     enum { NODES_MAX = 4 };
     struct wire_node nodes[NODES_MAX];
-    const uint8_t verdicts[NODES_MAX] = {VERDICT_DEVICES_TAKEN, VERDICT_DEVICES_TAKEN,
-                                         VERDICT_DEVICES_TAKEN, VERDICT_DEVICES_TAKEN};
-    struct str rest = str_from_cstr(list), text = pod_text(f, name, name, "", "");
-    struct pod pod;
+    struct str rest = str_from_cstr(list);
     size_t count = 0;
     for (; str_is_set(rest); count++)
         str_cut(rest, ' ', &nodes[count].name, &rest);
-    pod_read(&pod, extender_json(&f->shared, text.ptr), f->shared.catalog);
-    requeue_refused(f->requeue, &(const struct refused){.pod = &pod,
-                                                        .text = with_quotes(f, text),
-                                                        .snapshot = f->source.current,
-                                                        .nodes = nodes,
-                                                        .verdicts = verdicts,
-                                                        .count = count});
+    refuse_on(f, name, nodes, count);
 }
 
 /* A pod that waits is refused on the nodes. */
@@ -206,6 +200,18 @@ static void expect_write(struct fixture *f, const char *name, int status)
     timers_run(&f->timers, clock_now_ns(&f->clock.clock));
 }
 
+static void pass_without_a_write(struct fixture *f, int seconds)
+{
+    pass(f, seconds);
+    assert_int_equal(writes(f), 0);
+}
+
+static void expect_write_in(struct fixture *f, int seconds, const char *name)
+{
+    pass(f, seconds);
+    expect_write(f, name, 200);
+}
+
 /* Node "n", which is full, and a pod "p" that was refused there. */
 static void begin(struct fixture *f)
 {
@@ -220,13 +226,10 @@ static void a_pod_is_tried_again_once_when_a_node_comes_to_fit(void **state)
 {
     struct fixture *f = *state;
     begin(f);
-    pass(f, 20);
-    assert_int_equal(writes(f), 0);
+    pass_without_a_write(f, 20);
     take_pod(f, "full");
-    pass(f, 1);
-    expect_write(f, "p", 200);
-    pass(f, 700);
-    assert_int_equal(writes(f), 0);
+    expect_write_in(f, 1, "p");
+    pass_without_a_write(f, 700);
 }
 
 static void kube_scheduler_has_a_second_to_ask_by_itself(void **state)
@@ -256,11 +259,9 @@ static void a_heartbeat_that_returns_is_seen_without_a_change_of_nodes_or_pods(v
     give_lease(f, "n", 1);
     test_clock_advance_ms(&f->clock, (HEARTBEAT_OVERDUE_S + 1) * 1000);
     wait_for(f, "p", "n");
-    pass(f, 20);
-    assert_int_equal(writes(f), 0);
+    pass_without_a_write(f, 20);
     give_lease(f, "n", 2);
-    pass(f, 6);
-    expect_write(f, "p", 200);
+    expect_write_in(f, 6, "p");
 }
 
 static void only_nodes_count_that_were_asked_about(void **state)
@@ -268,11 +269,9 @@ static void only_nodes_count_that_were_asked_about(void **state)
     struct fixture *f = *state;
     begin(f);
     give_node(f, "free", "");
-    pass(f, 20);
-    assert_int_equal(writes(f), 0);
+    pass_without_a_write(f, 20);
     refuse(f, "p", "n free"); /* which it was not, for the test */
-    pass(f, 5);
-    expect_write(f, "p", 200);
+    expect_write_in(f, 5, "p");
 }
 
 static void a_node_counts_of_which_the_watch_had_yet_to_tell(void **state)
@@ -280,11 +279,9 @@ static void a_node_counts_of_which_the_watch_had_yet_to_tell(void **state)
     struct fixture *f = *state;
     give_node(f, "other", "");
     wait_for(f, "p", "late");
-    pass(f, 20);
-    assert_int_equal(writes(f), 0);
+    pass_without_a_write(f, 20);
     give_node(f, "late", "");
-    pass(f, 1);
-    expect_write(f, "p", 200);
+    expect_write_in(f, 1, "p");
 }
 
 static void a_node_is_judged_by_all_that_the_pod_asks_for(void **state)
@@ -293,11 +290,9 @@ static void a_node_is_judged_by_all_that_the_pod_asks_for(void **state)
     begin(f);
     give_node(f, "t4", ",'nvidia.com/gpu.product':'T4'");
     refuse(f, "p", "n t4");
-    pass(f, 20);
-    assert_int_equal(writes(f), 0);
+    pass_without_a_write(f, 20);
     give_node(f, "t4", ",'nvidia.com/gpu.product':'A100'");
-    pass(f, 1);
-    expect_write(f, "p", 200);
+    expect_write_in(f, 1, "p");
 }
 
 static void a_pod_that_no_longer_waits_is_forgotten(void **state)
@@ -319,8 +314,7 @@ static void a_pod_that_no_longer_waits_is_forgotten(void **state)
     pass(f, 11);
     give_pod(f, "unheard", "");
     take_pod(f, "full");
-    pass(f, 20);
-    assert_int_equal(writes(f), 0);
+    pass_without_a_write(f, 20);
 }
 
 static void a_pod_of_which_the_watch_tells_later_is_tried(void **state)
@@ -328,11 +322,9 @@ static void a_pod_of_which_the_watch_tells_later_is_tried(void **state)
     struct fixture *f = *state;
     give_node(f, "n", "");
     refuse(f, "p", "n");
-    pass(f, 8);
-    assert_int_equal(writes(f), 0);
+    pass_without_a_write(f, 8);
     give_pod(f, "p", "");
-    pass(f, 1);
-    expect_write(f, "p", 200);
+    expect_write_in(f, 1, "p");
 }
 
 static void a_refusal_is_forgotten_after_ten_minutes(void **state)
@@ -341,8 +333,7 @@ static void a_refusal_is_forgotten_after_ten_minutes(void **state)
     begin(f);
     pass(f, 600);
     take_pod(f, "full");
-    pass(f, 10);
-    assert_int_equal(writes(f), 0);
+    pass_without_a_write(f, 10);
 }
 
 static void a_replica_that_is_not_active_forgets_all(void **state)
@@ -351,8 +342,7 @@ static void a_replica_that_is_not_active_forgets_all(void **state)
     begin(f);
     requeue_tick(f->requeue, false);
     take_pod(f, "full");
-    pass(f, 10);
-    assert_int_equal(writes(f), 0);
+    pass_without_a_write(f, 10);
 }
 
 static void what_cannot_be_written_is_tried_later(void **state)
@@ -384,10 +374,8 @@ static void a_refusal_during_the_write_counts(void **state)
     refuse(f, "p", "n");
     expect_write(f, "p", 500); /* the older one is not kept beside it */
     take_pod(f, "full");
-    pass(f, 5);
-    expect_write(f, "p", 200);
-    pass(f, 20);
-    assert_int_equal(writes(f), 0);
+    expect_write_in(f, 5, "p");
+    pass_without_a_write(f, 20);
 }
 
 static void writes_under_way_are_bounded_and_all_pods_have_their_turn(void **state)
@@ -417,27 +405,16 @@ static void writes_under_way_are_bounded_and_all_pods_have_their_turn(void **sta
     assert_int_equal(written, PODS);
 }
 
-/* Refused on so many nodes that one tick looks at no more than one such pod. */
-static void refuse_widely(struct fixture *f, const char *name, const char *last)
+/* A pod that waits is refused on so many nodes that one tick looks at no more than one such pod. */
+static void wait_widely(struct fixture *f, const char *name, const char *last)
 {
     enum { COUNT = REQUEUE_NODES_MAX / 2 + 1 };
     struct wire_node *nodes = arena_alloc(&f->shared.arena, COUNT * sizeof(*nodes));
-    uint8_t *verdicts = arena_alloc(&f->shared.arena, COUNT);
-    struct str text = pod_text(f, name, name, "", "");
-    struct pod pod;
-    assert_true(nodes && verdicts);
-    for (size_t i = 0; i < COUNT; i++) {
+    assert_non_null(nodes);
+    for (size_t i = 0; i < COUNT; i++)
         nodes[i].name = str_from_cstr(i == COUNT - 1 ? last : "n");
-        verdicts[i] = VERDICT_DEVICES_TAKEN;
-    }
     give_pod(f, name, "");
-    pod_read(&pod, extender_json(&f->shared, text.ptr), f->shared.catalog);
-    requeue_refused(f->requeue, &(const struct refused){.pod = &pod,
-                                                        .text = with_quotes(f, text),
-                                                        .snapshot = f->source.current,
-                                                        .nodes = nodes,
-                                                        .verdicts = verdicts,
-                                                        .count = COUNT});
+    refuse_on(f, name, nodes, COUNT);
 }
 
 static void what_a_tick_looks_at_is_bounded_and_all_pods_have_their_turn(void **state)
@@ -447,13 +424,11 @@ static void what_a_tick_looks_at_is_bounded_and_all_pods_have_their_turn(void **
     give_node(f, "m", "");
     give_pod(f, "full", "n");
     give_pod(f, "full-m", "m");
-    refuse_widely(f, "first", "n");
-    refuse_widely(f, "second", "m");
+    wait_widely(f, "first", "n");
+    wait_widely(f, "second", "m");
     take_pod(f, "full-m");
-    pass(f, 1);
-    assert_int_equal(writes(f), 0);
-    pass(f, 1);
-    expect_write(f, "second", 200);
+    pass_without_a_write(f, 1);
+    expect_write_in(f, 1, "second");
 }
 
 static void the_oldest_makes_room(void **state)
@@ -466,15 +441,13 @@ static void the_oldest_makes_room(void **state)
     wait_for(f, "old", "n");
     for (int i = 0; i <= FEW; i++) {
         snprintf(name, sizeof(name), "p%d", i);
-        refuse_widely(f, name, "n");
+        wait_widely(f, name, "n");
         take_pod(f, name); /* so that it is not looked at */
     }
     wait_for(f, "new", "n");
     take_pod(f, "full");
-    pass(f, 1);
-    expect_write(f, "new", 200);
-    pass(f, 20);
-    assert_int_equal(writes(f), 0);
+    expect_write_in(f, 1, "new");
+    pass_without_a_write(f, 20);
 }
 
 /* kube-scheduler would end pod "victim" on each of these nodes, "a b". */
@@ -506,8 +479,9 @@ static void ask_for_victims(struct fixture *f, const char *list)
                      "{'callboard.dev/gpu-milli':'1000'}}}]}},'NodeNameToVictims':null,"
                      "'NodeNameToMetaVictims':{%" PRIstr "}}",
                      STR_ARG(nodes));
-    assert_int_equal(
-        preempt_answer(&view, with_quotes(f, body), &f->shared.arena, &answer, &counts, &err), 0);
+    assert_int_equal(preempt_answer(&view, extender_quoted(&f->shared, body), &f->shared.arena,
+                                    &answer, &counts, &err),
+                     0);
     store_free(budgets);
 }
 
@@ -528,15 +502,11 @@ static void a_pod_whose_victims_are_not_known_yet_is_tried_again(void **state)
     reserve(f, "victim", "n");
     wait_for(f, "p", "n");
     ask_for_victims(f, "n");
-    pass(f, 1);
-    assert_int_equal(writes(f), 0);
-    pass(f, 1);
-    expect_write(f, "p", 200);
+    pass_without_a_write(f, 1);
+    expect_write_in(f, 1, "p");
     ask_for_victims(f, "unheard");
-    pass(f, 2);
-    expect_write(f, "p", 200);
-    pass(f, 20);
-    assert_int_equal(writes(f), 0);
+    expect_write_in(f, 2, "p");
+    pass_without_a_write(f, 20);
 }
 
 static void a_pod_that_gets_victims_elsewhere_is_not(void **state)
@@ -549,22 +519,19 @@ static void a_pod_that_gets_victims_elsewhere_is_not(void **state)
     give_pod(f, "p", "");
     ask_for_victims(f, "n m");
     ask_for_victims(f, "n unheard");
-    pass(f, 20);
-    assert_int_equal(writes(f), 0);
+    pass_without_a_write(f, 20);
 }
 
 static void *refuse_often(void *arg)
 {
     struct fixture *f = arg;
     const struct wire_node node = {.name = STR("n")};
-    const uint8_t verdict = VERDICT_DEVICES_TAKEN;
     struct pod pod = {.meta = {.namespace = STR("team"), .name = STR("p"), .uid = STR("p")}};
     for (int i = 0; i < 2000; i++)
         requeue_refused(f->requeue, &(const struct refused){.pod = &pod,
                                                             .text = STR("{}"),
                                                             .snapshot = f->source.current,
                                                             .nodes = &node,
-                                                            .verdicts = &verdict,
                                                             .count = 1});
     return NULL;
 }
@@ -582,8 +549,7 @@ static void handlers_may_refuse_while_pods_are_looked_at(void **state)
         assert_int_equal(pthread_join(threads[i], NULL), 0);
     refuse(f, "p", "n");
     take_pod(f, "full");
-    pass(f, 1);
-    expect_write(f, "p", 200);
+    expect_write_in(f, 1, "p");
     assert_int_equal(writes(f), 0);
 }
 
